@@ -1,0 +1,68 @@
+"""A debugger that steps through backpropagation, one multiplication at a time, in both directions of time.
+
+::
+
+    import backprop_tui as bt
+
+    scenario = bt.load("notes/sigmoid")        # a file or a bundled name; ScenarioError says what is wrong
+    recording = bt.record(scenario)            # runs to the end
+    recording.gradients["W1"], recording.loss, len(recording)
+    for step in recording: ...                 # the same facts as the lines of the trace
+
+    debugger = bt.Debugger(scenario)           # executes as it is stepped, keeps what it did
+    debugger.step(); debugger.step_back(); debugger.position
+
+The map of the house. Data flows one way, text → scenario → graph → plan → recording → view → screen, and a module
+imports only from what stands above it here; nothing outside ``tui`` imports Textual, nothing imports ``cli``::
+
+    errors          the exception tree
+    format          numbers and arrays as text of a given width; cleaning text from files
+    symbols         names as mathematics: yhat → ŷ
+    notation        formulas as mathematics
+    ops/            every op, one entry each: forward, shape rule, local derivatives
+    graph           nodes, operands, spans, shapes, in columns
+    language        expression text → postfix code, without recursion
+    program         program text → graph: functions as frames, loops unrolled
+    formula         claims, conditions and watches, computed on arrays
+    scenario/       TOML → Scenario
+    plan            graph → the ordered steps of a run
+    steps           one step of a recording, made when somebody asks
+    recording       executes planned steps and keeps what each did; State at any position
+    wording         what nodes and derivatives are called in one scenario
+    debugger        the position and the moves
+    study/          the chain rule along a way, claims, the numerical check
+    commands        every command once: keys, group, help, action
+    view/           Debugger → frozen models of the panels, in plain text and numbers
+    export/         the trace as text and JSON lines
+    tui/            the screen
+    cli             the command line
+"""
+
+from backprop_tui.debugger import Debugger
+from backprop_tui.errors import BackpropError, CommandError, ProgramError, ScenarioError, ShapeError
+from backprop_tui.recording import Recording, State, record
+from backprop_tui.scenario import Limits, Scenario, load, loads
+from backprop_tui.steps import BackwardStep, ForwardStep, SeedStep, Step, UpdateStep
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "BackpropError",
+    "BackwardStep",
+    "CommandError",
+    "Debugger",
+    "ForwardStep",
+    "Limits",
+    "ProgramError",
+    "Recording",
+    "Scenario",
+    "ScenarioError",
+    "SeedStep",
+    "ShapeError",
+    "State",
+    "Step",
+    "UpdateStep",
+    "load",
+    "loads",
+    "record",
+]

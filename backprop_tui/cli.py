@@ -1,0 +1,212 @@
+"""The command line. Exit status: 0 all well; 1 it ran and something does not hold; 2 it could not be used."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NoReturn
+
+from backprop_tui.errors import BackpropError, ScenarioError
+
+if TYPE_CHECKING:
+    from backprop_tui.scenario import Limits
+
+COMMANDS = ("list", "trace", "check")
+DESCRIPTION = "Step through backpropagation, one multiplication at a time, in both directions of time."
+EPILOG = """\
+commands:
+  backprop-tui                  choose a bundled scenario and step through it
+  backprop-tui SCENARIO         step through a scenario: a file, or a bundled name such as notes/sigmoid
+  backprop-tui list             the bundled scenarios
+  backprop-tui trace SCENARIO   run it without a screen and print every step
+  backprop-tui check SCENARIO…  compare it with its expected values, numerically, and judge its claims
+
+`backprop-tui COMMAND -h` says more of each."""
+
+
+class _Parser(argparse.ArgumentParser):
+    """One line on standard error instead of the usage and a line."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message} (see {self.prog} -h)\n")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command line and answers its exit status."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")
+    try:
+        if arguments[:1] and arguments[0] in COMMANDS:
+            return {"list": _list, "trace": _trace, "check": _check}[arguments[0]](arguments[1:])
+        return _open(arguments)
+    except BackpropError as error:
+        return _unusable(str(error))
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        # whoever read the output has left: that is no error of ours, and nothing more can be told to them
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except MemoryError:
+        return _unusable("out of memory: the scenario is too large for this machine")
+
+
+def _unusable(message: str) -> int:
+    from backprop_tui.format import clean
+
+    print(f"backprop-tui: {clean(message)}", file=sys.stderr)
+    return 2
+
+
+def _add_limits(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--max-steps", type=_count, metavar="N", help="accept runs of up to N steps (default 2,000,000)")
+    parser.add_argument("--max-bytes", type=_count, metavar="N", help="accept values of up to N bytes (default 1 GiB)")
+
+
+def _count(text: str) -> int:
+    number = int(text.replace("_", "").replace(",", ""))
+    if number < 1:
+        raise ValueError
+    return number
+
+
+_count.__name__ = "count"  # argparse names the type in its message
+
+
+def _limits(options: argparse.Namespace) -> Limits:
+    from backprop_tui.scenario import Limits
+
+    default = Limits()
+    return Limits(options.max_steps or default.max_steps, options.max_bytes or default.max_bytes)
+
+
+def _open(arguments: Sequence[str]) -> int:
+    parser = _Parser(
+        prog="backprop-tui",
+        description=DESCRIPTION,
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        usage="backprop-tui [SCENARIO] [-h] [--version] | list | trace | check",
+    )
+    parser.add_argument("scenario", nargs="?", metavar="SCENARIO", help="a file, or a bundled scenario's name")
+    parser.add_argument("--version", action="store_true", help="print the version and leave")
+    _add_limits(parser)
+    options = parser.parse_args(arguments)
+    if options.version:
+        from backprop_tui import __version__
+
+        print(f"backprop-tui {__version__}")
+        return 0
+    if options.scenario is not None:
+        from backprop_tui.scenario import load
+
+        scenario = load(options.scenario, limits=_limits(options))
+    else:
+        scenario = None
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        named = options.scenario or "SCENARIO"
+        return _unusable(f"stepping needs a terminal; without one, print every step with: backprop-tui trace {named}")
+    if os.environ.get("TERM", "") in ("dumb", ""):
+        named = options.scenario or "SCENARIO"
+        return _unusable(f"this terminal cannot draw a screen (TERM=dumb); print the steps with: backprop-tui trace {named}")
+    from backprop_tui.tui.app import run
+
+    return run(scenario, _limits(options))
+
+
+def _list(arguments: Sequence[str]) -> int:
+    parser = _Parser(prog="backprop-tui list", description="Lists the bundled scenarios.")
+    parser.add_argument("--json", action="store_true", help="as one JSON array of objects")
+    options = parser.parse_args(arguments)
+    from backprop_tui.format import cell_width, clean, pad
+    from backprop_tui.library import entries
+
+    found = entries()
+    if options.json:
+        rows = [
+            {"name": e.name, "title": e.title, "tags": list(e.tags), "description": e.description, "steps": e.steps}
+            for e in found
+        ]
+        print(json.dumps(rows, ensure_ascii=False, indent=2))
+        return 0
+    names = max((cell_width(e.name) for e in found), default=0)
+    titles = max((cell_width(clean(e.title)) for e in found), default=0)
+    for e in found:
+        print(f"{pad(e.name, names)}  {pad(clean(e.title), titles)}  {e.steps:>5} steps  {clean(', '.join(e.tags))}")
+    return 0
+
+
+def _trace(arguments: Sequence[str]) -> int:
+    parser = _Parser(prog="backprop-tui trace", description="Runs a scenario without a screen and prints every step.")
+    parser.add_argument("scenario", metavar="SCENARIO", help="a file, or a bundled scenario's name")
+    parser.add_argument("--format", choices=("text", "jsonl"), default="text", help="text, or one JSON object a line")
+    _add_limits(parser)
+    options = parser.parse_args(arguments)
+    from backprop_tui.recording import record
+    from backprop_tui.scenario import load
+
+    recording = record(load(options.scenario, limits=_limits(options)))
+    if options.format == "jsonl":
+        from backprop_tui.export.jsonl import lines
+    else:
+        from backprop_tui.export.text import lines
+    write = sys.stdout.write
+    for line in lines(recording):
+        write(line + "\n")
+    sys.stdout.flush()
+    return 0
+
+
+def _check(arguments: Sequence[str]) -> int:
+    parser = _Parser(
+        prog="backprop-tui check",
+        description="Compares scenarios with what they state: expected values, every local derivative and gradient, claims.",
+    )
+    parser.add_argument("scenarios", nargs="+", metavar="SCENARIO", help="a file, or a bundled scenario's name")
+    _add_limits(parser)
+    options = parser.parse_args(arguments)
+    from backprop_tui.format import clean
+    from backprop_tui.scenario import load
+    from backprop_tui.study.check import check
+
+    status = 0
+    for name in options.scenarios:
+        try:
+            report = check(load(name, limits=_limits(options)))
+        except ScenarioError as error:
+            status = _unusable(str(error))
+            continue
+        verdict = "holds" if report.holds else "does not hold"
+        print(f"{clean(name)}: {verdict}. {_counts(report)}")
+        for judgement in report.claims:
+            note = f"  claim ∂/∂{judgement.claim.gradient} = {judgement.claim.text}: {judgement.verdict}, {judgement.why}"
+            print(clean(note))
+        for finding in report.gradients.undecided:
+            print(clean(f"  note: {finding}"))
+        for failure in report.failures:
+            print(clean(f"  wrong: {failure}"))
+        if not report.holds:
+            status = max(status, 1)
+    return status
+
+
+def _counts(report: object) -> str:
+    from backprop_tui.study.check import CheckReport
+
+    assert isinstance(report, CheckReport)
+    parts = [
+        f"{report.steps} steps",
+        f"{len(report.expected)} expected",
+        f"{len(report.gradients.locals)} local derivatives",
+        f"{len(report.gradients.gradients)} gradient entries",
+        f"{len(report.claims)} claims",
+    ]
+    if report.gradients.steps > len(report.gradients.locals):
+        parts[2] += f" (spread over {report.gradients.steps})"
+    return ", ".join(parts)
+

@@ -1,0 +1,93 @@
+"""The trace as JSON lines: one object a step, a summary at the end. Numbers round-trip; non-finite ones are strings."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from backprop_tui.ops.op import Array
+from backprop_tui.recording import Recording
+from backprop_tui.steps import BackwardStep, ForwardStep, SeedStep, Step, UpdateStep
+from backprop_tui.wording import wording_of
+
+
+def plain(value: Array) -> Any:
+    """An array as nested lists, a scalar as a number, nan and infinities as strings."""
+    array = np.asarray(value)
+    if array.dtype == np.float32:
+        # the shortest decimal that reads back as the same float32
+        nested = _shortest(array)
+    else:
+        nested = array.tolist()
+    return nested if np.isfinite(array).all() else _spelled(nested)
+
+
+def _shortest(array: Array) -> Any:
+    if array.ndim == 0:
+        return float(str(array[()]))
+    return [_shortest(row) for row in array]
+
+
+def _spelled(nested: Any) -> Any:
+    if isinstance(nested, list):
+        return [_spelled(entry) for entry in nested]
+    if math.isfinite(nested):
+        return nested
+    return "nan" if math.isnan(nested) else "inf" if nested > 0 else "-inf"
+
+
+def step_object(step: Step, recording: Recording) -> dict[str, Any]:
+    """One step as an object of the trace."""
+    head: dict[str, Any] = {"kind": step.kind, "step": step.number, "iteration": step.iteration, "node": step.node}
+    if isinstance(step, ForwardStep):
+        return {
+            **head,
+            "op": step.op,
+            "operands": list(step.operands),
+            "line": step.line,
+            "shape": list(step.shape),
+            "value": plain(step.value),
+        }
+    if isinstance(step, SeedStep):
+        return {**head, "grad": plain(step.grad)}
+    if isinstance(step, BackwardStep):
+        return {
+            **head,
+            "op": step.op,
+            "operand": step.operand,
+            "line": step.line,
+            "upstream": plain(step.upstream),
+            "local": {
+                "text": wording_of(recording.scenario).local(step),
+                "how": step.how,
+                "value": plain(step.local),
+            },
+            "summed_axes": list(step.summed_axes),
+            "contribution": plain(step.contribution),
+            "grad": plain(step.grad),
+        }
+    assert isinstance(step, UpdateStep)
+    return {**head, "before": plain(step.before), "grad": plain(step.grad), "after": plain(step.after)}
+
+
+def summary_object(recording: Recording) -> dict[str, Any]:
+    """The last line of the trace."""
+    return {
+        "kind": "summary",
+        "steps": len(recording),
+        "loss": plain(recording.loss),
+        "losses": [plain(loss) for loss in recording.losses],
+        "gradients": {name: plain(value) for name, value in recording.gradients.items()},
+        "parameters": {name: plain(value) for name, value in recording.parameters.items()},
+    }
+
+
+def lines(recording: Recording) -> Iterator[str]:
+    """The trace of a finished recording, line by line, without line ends."""
+    for step in recording:
+        yield json.dumps(step_object(step, recording), ensure_ascii=False)
+    yield json.dumps(summary_object(recording), ensure_ascii=False)

@@ -1,0 +1,88 @@
+"""The trace as text: every step as a short paragraph, for people and for screen readers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from backprop_tui.format import clean, plain, shape_text, summary
+from backprop_tui.ops.op import Array
+from backprop_tui.recording import Recording
+from backprop_tui.steps import BackwardStep, ForwardStep, SeedStep, Step, UpdateStep
+from backprop_tui.wording import Wording, wording_of
+
+MOST_ENTRIES = 64
+SIGNS = {
+    "elementwise": "upstream ⊙ local",
+    "left": "local @ upstream",
+    "right": "upstream @ local",
+    "broadcast": "upstream, spread along the reduced axes, ⊙ local",
+    "rearrange": "upstream, each entry put back where it came from",
+    "dense": "upstream times the full Jacobian",
+}
+
+
+def array_text(value: Array) -> str:
+    """An array on one line; a large one as its shape, extremes, mean and norm."""
+    array = np.asarray(value)
+    if array.size > MOST_ENTRIES:
+        return ", ".join(summary(array).lines())
+    return _nested(array)
+
+
+def _nested(array: Array) -> str:
+    if array.ndim == 0:
+        return plain(array[()])
+    return "[" + ", ".join(_nested(row) for row in array) + "]"
+
+
+def step_lines(step: Step, wording: Wording) -> Iterator[str]:
+    """One step as lines of text."""
+    name = wording.name(step.node_index)
+    if isinstance(step, ForwardStep):
+        definition = wording.definition(step.node_index)
+        head = name if definition == name else f"{name} = {definition}"
+        yield f"step {step.number}  forward  {head}  (line {step.line}, {step.op})"
+        yield f"    value         {array_text(step.value)}  {shape_text(step.shape)}"
+    elif isinstance(step, SeedStep):
+        yield f"step {step.number}  seed  ∂{name}/∂{name} = 1"
+    elif isinstance(step, BackwardStep):
+        operand = wording.name(step.operand_index)
+        yield f"step {step.number}  backward  {name} → {operand}  (line {step.line}, {step.op})"
+        yield f"    upstream      {wording.gradient(step.node_index)} = {array_text(step.upstream)}"
+        reads = ", ".join(wording.name(i) for i in dict.fromkeys(step.read_indices))
+        local = f"    local         {wording.local(step)}"
+        if step.how != "rearrange":
+            local += f" = {array_text(step.local)}"
+        yield local + (f"  reads {reads}" if reads else "")
+        if step.kinks is not None:
+            yield f"    convention    {step.derivative.convention}"
+        if step.summed_axes:
+            axes = ", ".join(map(str, step.summed_axes))
+            yield f"    product       {array_text(step.product)}, summed over axis {axes}, along which {operand} was broadcast"
+        yield f"    contribution  {SIGNS[step.how]} = {array_text(step.contribution)}"
+        number, count = step.contribution_number
+        grad = f"    gradient      {wording.gradient(step.operand_index)} = {array_text(step.grad)}"
+        yield grad + (f"  (contribution {number} of {count})" if count > 1 else "")
+    elif isinstance(step, UpdateStep):
+        yield f"step {step.number}  update  {name} ← {name} − η {wording.gradient(step.node_index)}"
+        yield f"    before        {array_text(step.before)}"
+        yield f"    gradient      {array_text(step.grad)}"
+        yield f"    after         {array_text(step.after)}"
+
+
+def lines(recording: Recording) -> Iterator[str]:
+    """The trace of a finished recording, line by line."""
+    wording = wording_of(recording.scenario)
+    yield clean(recording.scenario.title)
+    plan = recording.plan
+    iteration = -1
+    for step in recording:
+        if step.iteration != iteration and plan.iterations > 1:
+            iteration = step.iteration
+            yield f"iteration {iteration + 1} of {plan.iterations}"
+        yield from step_lines(step, wording)
+    yield f"{len(recording)} steps; {wording.loss} = {plain(recording.loss, 10)}"
+    for name, value in recording.gradients.items():
+        yield f"gradient of {wording.name(recording.graph.parameters[name])}  {array_text(value)}"

@@ -1,0 +1,99 @@
+"""`check`: everything a scenario states about itself, compared with what it computes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from backprop_tui.ops.op import Array
+from backprop_tui.recording import Recording, record
+from backprop_tui.scenario import Scenario
+from backprop_tui.study.claims import Judgement, judge
+from backprop_tui.study.gradient_check import GradientReport, check_gradients
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One expected array against the computed one; ``error`` is the largest difference of an entry."""
+
+    what: str
+    error: float
+    tolerance: float
+    place: tuple[int, ...] = ()
+    expected: float = 0.0
+    computed: float = 0.0
+
+    @property
+    def holds(self) -> bool:
+        """Whether every entry is within the tolerance."""
+        return self.error <= self.tolerance
+
+    def __str__(self) -> str:
+        place = f"[{', '.join(map(str, self.place))}]" if self.place else ""
+        return f"{self.what}{place}: expected {self.expected:.12g}, computed {self.computed:.12g}, tolerance {self.tolerance:g}"
+
+
+@dataclass(frozen=True)
+class CheckReport:
+    """What `check` found."""
+
+    scenario: Scenario
+    steps: int
+    expected: tuple[Comparison, ...]
+    gradients: GradientReport
+    claims: tuple[Judgement, ...]
+    failures: tuple[str, ...] = field(default=())
+
+    @property
+    def holds(self) -> bool:
+        """Whether everything holds."""
+        return not self.failures
+
+
+def check(scenario: Scenario) -> CheckReport:
+    """Runs a scenario and compares everything it states with what it computes."""
+    recording = record(scenario)
+    expected = tuple(_compare_all(recording))
+    gradients = check_gradients(scenario)
+    claims = tuple(judge(recording, claim) for claim in scenario.claims)
+    failures = [str(c) for c in expected if not c.holds]
+    failures += [str(f) for f in gradients.failures]
+    for judgement in claims:
+        if not judgement.as_expected:
+            claim = judgement.claim
+            failures.append(
+                f"claim ∂/∂{claim.gradient} = {claim.text}: said to be '{claim.verdict}', is '{judgement.verdict}': {judgement.why}"
+            )
+    return CheckReport(scenario, len(recording), expected, gradients, claims, tuple(failures))
+
+
+def _compare_all(recording: Recording) -> Iterator[Comparison]:
+    expected, graph = recording.scenario.expected, recording.graph
+    last = recording.plan.iterations - 1
+    for name, wanted in expected.values.items():
+        yield _compare(f"value of {name}", wanted, recording.value(last, _node(recording, name)), expected.tolerance)
+    for name, wanted in expected.gradients.items():
+        yield _compare(f"gradient of {name}", wanted, recording.gradient(last, _node(recording, name)), expected.tolerance)
+    if expected.updated:
+        state = recording.state(recording.plan.total)
+        for name, wanted in expected.updated.items():
+            yield _compare(f"updated {name}", wanted, state.value(graph.parameters[name]), expected.tolerance)
+
+
+def _node(recording: Recording, name: str) -> int:
+    node = recording.graph.resolve(name)
+    assert node is not None  # names were checked when the scenario was read
+    return node
+
+
+def _compare(what: str, wanted: Array, computed: Array, tolerance: float) -> Comparison:
+    a, b = np.asarray(wanted, dtype=np.float64), np.asarray(computed, dtype=np.float64)
+    with np.errstate(all="ignore"):
+        difference = np.where((a == b) | (np.isnan(a) & np.isnan(b)), 0.0, np.abs(a - b))
+    difference = np.where(np.isnan(difference), np.inf, difference)
+    if not difference.size:
+        return Comparison(what, 0.0, tolerance)
+    place = tuple(int(i) for i in np.unravel_index(int(np.argmax(difference)), difference.shape))
+    return Comparison(what, float(difference[place]), tolerance, place, float(a[place]), float(b[place]))

@@ -1,0 +1,144 @@
+"""The frozen models of the panels: everything a panel draws, and nothing it could ask further."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from backprop_tui.ops.op import Array
+from backprop_tui.plan import Phase
+from backprop_tui.view.text import Line
+
+
+@dataclass(frozen=True)
+class HeaderModel:
+    """The line at the top. ``phase`` is None at the start; iterations count from 1."""
+
+    title: str
+    name: str
+    phase: Phase | None
+    step: int
+    total: int
+    iteration: int
+    iterations: int
+    playing: bool
+    stage: str | None
+    context: str
+
+
+@dataclass(frozen=True)
+class TimelineModel:
+    """The line at the bottom: where the phases of the shown iteration lie, and how far one is. Steps count from 1."""
+
+    spans: tuple[tuple[Phase, int, int], ...]
+    position: int
+    start: int
+    end: int
+
+
+@dataclass(frozen=True)
+class ProgramModel:
+    """The source and what is executing: ``marks`` are (line from 1, start column, end column) of the sub-expression."""
+
+    lines: tuple[str, ...]
+    marks: tuple[tuple[int, int, int], ...]
+    phase: Phase | None
+    breakpoints: frozenset[int]
+    calls: tuple[int, ...]
+    """The lines from which the frames one stands in were called."""
+
+
+@dataclass(frozen=True)
+class StepRow:
+    """One row of the list of steps."""
+
+    number: int
+    kind: Phase
+    text: str
+
+
+@dataclass(frozen=True)
+class StepsModel:
+    """The list of steps: a row is made only where it is seen. ``row`` takes a step's number (from 1)."""
+
+    position: int
+    total: int
+    row: Callable[[int], StepRow]
+
+
+@dataclass(frozen=True)
+class Block:
+    """One array of a multiplication: its role, what it is, and where it comes from. ``array`` None: not there yet."""
+
+    role: str
+    title: str
+    name: str
+    array: Array | None
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class StepModel:
+    """The multiplication itself. ``blocks`` stand side by side, ``signs[i]`` between block i and i + 1.
+
+    ``forward`` is the node's own value; ``totals`` is what happens to the gradient: before + contribution = after.
+    """
+
+    title: str
+    role: str
+    equation: Line
+    because: str
+    forward: Block | None
+    blocks: tuple[Block, ...]
+    signs: tuple[str, ...]
+    totals: tuple[Block, ...]
+    total_signs: tuple[str, ...]
+    total_text: Line
+    contribution: str
+    warning: str
+    sentences: tuple[str, ...]
+    empty: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class ChainModel:
+    """The product along the way. ``factors`` are spans in reading order; ``shapes`` stand under them at the same columns."""
+
+    title: str
+    left: str
+    factors: tuple[tuple[str, str, str], ...]
+    """(text, role, shape): signs have no shape."""
+    note: str
+    lines: tuple[Line, ...] = ()
+
+
+@dataclass(frozen=True)
+class VariableRow:
+    """One variable: value and gradient, or in words why there is none yet; what changed in this step is marked."""
+
+    node: int
+    name: str
+    shape: str
+    value: Array | None
+    value_note: str
+    gradient: Array | None
+    gradient_note: str
+    value_changed: bool
+    gradient_changed: bool
+    kind: str
+
+
+@dataclass(frozen=True)
+class VariablesModel:
+    """The variables, in a fixed order."""
+
+    rows: tuple[VariableRow, ...]
+
+
+@dataclass(frozen=True)
+class NotesModel:
+    """What the scenario has to say here. ``here`` are the notes of this step; ``about`` is the scenario's own text."""
+
+    here: tuple[str, ...]
+    about: str
+    source: str
