@@ -7,11 +7,15 @@ the position changed.
 
 from __future__ import annotations
 
+from typing import Literal
+
 from backprop_tui.errors import CommandError, did_you_mean
 from backprop_tui.plan import PHASES, Phase, Place
 from backprop_tui.recording import Recording, State
 from backprop_tui.scenario import Scenario
-from backprop_tui.steps import Step
+from backprop_tui.steps import BackwardStep, Step
+
+Stage = Literal["upstream", "local", "product", "sum", "accumulate"]
 
 
 class Debugger:
@@ -23,6 +27,9 @@ class Debugger:
         self.plan = self.recording.plan
         self.graph = self.plan.graph
         self._position = 0
+        self._stage: int | None = None
+        #: Whether `step` also stops inside a multiplication.
+        self.detail = False
 
     @property
     def position(self) -> int:
@@ -46,24 +53,49 @@ class Debugger:
 
     @property
     def state(self) -> State:
-        """Values and gradients at the position."""
-        return self.recording.state(self._position)
+        """Values and gradients at the position; inside a multiplication, as they were before it."""
+        return self.recording.state(self._position - (self._stage is not None))
+
+    @property
+    def stages(self) -> tuple[Stage, ...]:
+        """The stages of the current step's multiplication; none where it is no multiplication."""
+        step = self.current
+        if not isinstance(step, BackwardStep):
+            return ()
+        return ("upstream", "local", "product", *(("sum",) if step.summed_axes else ()), "accumulate")
+
+    @property
+    def stage(self) -> Stage | None:
+        """How far inside the current multiplication one stands; None where the step is done."""
+        return None if self._stage is None else self.stages[self._stage]
 
     def _move(self, position: int) -> bool:
         position = max(0, min(position, self.total))
         self.recording.advance(position)
-        moved = position != self._position
+        moved = position != self._position or self._stage is not None
         self._position = position
+        self._stage = None
         return moved
 
     # Pairs of moves, forward and back in time
 
     def step(self) -> bool:
-        """One op forward, one multiplication backward, one update."""
-        return self._move(self._position + 1)
+        """One op forward, one multiplication backward, one update; with `detail`, one stage of a multiplication."""
+        if self._stage is not None:
+            self._stage = self._stage + 1 if self._stage + 2 < len(self.stages) else None
+            return True
+        moved = self._move(self._position + 1)
+        if moved and self.detail and self.stages:
+            self._stage = 0
+        return moved
 
     def step_back(self) -> bool:
-        """Back before the step just executed."""
+        """Back before the step just executed; with `detail`, back before the stage."""
+        if self.detail and self.stages:
+            stage = len(self.stages) - 1 if self._stage is None else self._stage
+            if stage > 0:
+                self._stage = stage - 1
+                return True
         return self._move(self._position - 1)
 
     def next(self) -> bool:
@@ -140,6 +172,17 @@ class Debugger:
         if not 0 <= position <= self.total:
             raise CommandError(f"the run has no step {position}: it has the steps 1 to {self.total}")
         return self._move(position)
+
+    def run_to_line(self, line: int) -> bool:
+        """Forward to the next step of a line of the program (from 1); False where none comes."""
+        leaves = self.graph.leaves
+        for position in range(self._position + 1, self.total + 1):
+            place = self.plan.place(position)
+            if place.phase in ("forward", "backward"):
+                k = self.plan.node_at(place) - leaves
+                if self.graph.statements[self.graph.statement_of[k]].line == line:
+                    return self._move(position)
+        return False
 
     def find(self, target: str) -> int:
         """The position that a step number, a name or a phase stands for. Raises CommandError."""

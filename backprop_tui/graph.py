@@ -209,6 +209,11 @@ class Graph:
         return {n: i for i, n in enumerate(self.leaf_names) if self.kinds[i] == "parameter"}
 
     @cached_property
+    def named_applications(self) -> list[int]:
+        """The applications that have a name of their own, in order."""
+        return sorted(i for i in self.names if i >= self.leaves)
+
+    @cached_property
     def needs(self) -> bytearray:
         """For each node, 1 where it is a parameter or depends on one through local derivatives."""
         needs = bytearray(len(self))

@@ -83,7 +83,8 @@ class Text:
         if "\r" in text and (lone := LONE_RETURN.search(text)):  # Python would begin a line there, and editors do not
             line, begin = text.count("\n", 0, lone.start()) + 1, text.rfind("\n", 0, lone.start()) + 1
             column = lone.start() - begin + 1
-            raise ProgramError("a carriage return without a line feed", line=line, column=column, hint="end lines with \\n")
+            hint = "end lines with \\n"
+            raise ProgramError("a carriage return without a line feed", line=line, column=column, hint=hint)
         self.text = text
         lines = text.split("\n")
         self._starts = [0]
@@ -152,7 +153,7 @@ def static(text: Text, node: ast.expr, known: Mapping[str, float]) -> Any:
     """The value of an option, an index or a bound of a loop: whole numbers, loop variables, tuples, True, False, None."""
     if isinstance(node, ast.Constant) and (node.value is None or type(node.value) in (int, float, bool)):
         if isinstance(node.value, int) and node.value >= 2**62:
-            raise text.error(node, "a whole number too large to be an index, an option or a bound", "use a smaller one")
+            raise text.error(node, "too large a whole number for an index, an option or a bound", "use a smaller one")
         return node.value
     if isinstance(node, ast.Name) and node.id in known:
         return known[node.id]

@@ -11,6 +11,7 @@ import keyword
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import cast
 
 from backprop_tui.errors import ProgramError, ScenarioError, ShapeError, did_you_mean
 from backprop_tui.graph import Frame, Graph, GraphBuilder, Statement
@@ -225,6 +226,10 @@ class _Compiler:
         except OverflowError:
             raise self._too_many() from None
         outer = self.loops
+        if total and self.at_least(statement, total) > self.max_steps:
+            error = self._too_many()
+            error.line, error.column = statement.lineno, self.text.error(statement, "").column
+            raise error
         for turn, value in enumerate(values, 1):
             self.turns += 1
             if self.turns > 2 * self.max_steps:
@@ -236,6 +241,14 @@ class _Compiler:
             if isinstance(inner, ast.Return):
                 raise self.text.error(inner, "return inside a loop", "return in the last line of the function")
         self.loops = outer
+
+    def at_least(self, loop: ast.For, total: int) -> int:
+        """A number of steps that a loop takes at least, known before it is unrolled: an assignment is one or more."""
+        steps = total * sum(isinstance(inner, ast.Assign) for inner in loop.body)
+        if not any(isinstance(part, ast.Name) for bound in cast(ast.Call, loop.iter).args for part in ast.walk(bound)):
+            for _, _, _, turns in self.loops:
+                steps *= turns
+        return steps
 
     # Expressions
 

@@ -82,7 +82,8 @@ class Recording:
         with np.errstate(all="ignore"):
             while self._executed < to:
                 index = self._executed % plan.period
-                iteration = self._begin() if index == 0 else self._iterations[-1]
+                begun = len(self._iterations) > self._executed // plan.period
+                iteration = self._iterations[-1] if begun else self._begin()
                 stop = min(plan.period, index + to - self._executed)
                 self._execute(iteration, index, stop)
                 self._executed += stop - index

@@ -77,10 +77,9 @@ class Checker:
     def same_shape(self, given: Shape, wanted: Shape, path: Path, kind: str) -> None:
         """Refuses an expected answer of another shape than what it is compared with."""
         if given != wanted:
-            name = quoted(str(path[-1]))
-            what = {"value": name, "gradient": f"the gradient of {name}", "updated": name}[kind]
-            message = f"the expected {kind} of {name} has the shape {show_shape(given)}"
-            raise self.document.error(path, message, f"{what} has the shape {show_shape(wanted)}")
+            what = f"the {kind} of {quoted(str(path[-1]))}"
+            message = f"the expected {what.removeprefix('the ')} {_has_shape(given)}"
+            raise self.document.error(path, message, f"{what} {_has_shape(wanted)}")
 
     def symbols(self) -> dict[str, str]:
         """How names are shown."""
@@ -189,6 +188,10 @@ class Checker:
             if name not in self.names:
                 raise self.document.error(path, *self.document.unknown(name, self.names, "name", f" in '{path[-1]}'"))
         return formula
+
+
+def _has_shape(shape: Shape) -> str:
+    return f"has the shape {show_shape(shape)}" if shape else "is a scalar"
 
 
 def check_limits(document: Document, graph: Graph, training: Training | None, itemsize: int, limits: Limits) -> None:

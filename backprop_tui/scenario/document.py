@@ -22,6 +22,7 @@ MAX_SHOWN, MAX_MESSAGE = 60, 400
 E = TypeVar("E", bound=ScenarioError)
 
 _MANY_DIGITS = re.compile(r"[0-9][0-9_]{4000,}")
+_TWICE = re.compile(r"Cannot (?:declare|mutate|redefine|overwrite) ")
 _AT = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
 
 
@@ -39,7 +40,7 @@ class Document:
             raise too_large(size, file)
         self.places = Places(text)
         if self.places.deepest > MAX_KEY_PARTS:
-            raise self.error((), f"a key has more than {MAX_KEY_PARTS} parts", "write a shorter one")
+            raise self._at(self.places.deepest_key, f"a key has more than {MAX_KEY_PARTS} parts", "write a shorter one")
         self.table = self._parse(text)
 
     def _parse(self, text: str) -> dict[str, Any]:
@@ -50,24 +51,30 @@ class Document:
             at = _AT.search(message)
             message = message[: at.start()] if at else message
             wrong = ScenarioError(f"not TOML: {message[:1].lower()}{message[1:]}")
+            if _TWICE.match(message):
+                wrong = ScenarioError("not TOML: a key or a table is there twice", hint="keep one of them")
             if at and at.group(1):
                 wrong.line, wrong.column = int(at.group(1)), int(at.group(2))
             elif at:
                 wrong.line, wrong.column = self.places.line_column(len(self.places.text))
             raise self.finish(wrong) from None
         except (RecursionError, MemoryError):
-            raise self.error((), "tables and lists are nested too deeply", "an array needs one level an axis") from None
+            message, hint = "lists and tables are nested too deeply", "an array needs one level an axis"
+            raise self._at(self.places.deepest_value, message, hint) from None
         except ValueError:  # Python converts no longer digits to a whole number
-            wrong = ScenarioError("a whole number has too many digits", hint="write it with an exponent, as in 1e30")
-            if digits := _MANY_DIGITS.search(self.places.text):
-                wrong.line, wrong.column = self.places.line_column(digits.start())
-            raise self.finish(wrong) from None
+            digits = _MANY_DIGITS.search(self.places.text)
+            message, hint = "a whole number has too many digits", "write it with an exponent, as in 1e30"
+            raise self._at(digits.start() if digits else 0, message, hint) from None
 
     # Errors
 
+    def _at(self, offset: int, message: str, hint: str) -> ScenarioError:
+        line, column = self.places.line_column(offset)
+        return self.finish(ScenarioError(message, hint=hint, line=line, column=column))
+
     def error(self, path: Path, message: str, hint: str | None = None) -> ScenarioError:
         """An error at the key at ``path``, or at the nearest key above it."""
-        line, column = self.places.place(path) or (None, None)
+        line, column = self.places.place(path) or (1, 1)
         return self.finish(ScenarioError(message, hint=hint, line=line, column=column))
 
     def finish(self, error: E) -> E:
@@ -210,7 +217,7 @@ def described(value: object) -> str:
     if isinstance(value, int):
         return figure(value)
     if isinstance(value, float):
-        return f"{value:g}"
+        return repr(value)
     if isinstance(value, list):
         return "a list"
     return "a table" if isinstance(value, dict) else "a date or time"

@@ -152,7 +152,7 @@ def _expected(document: Document, values: ValueReader, checker: Checker, trainin
             else:
                 shape = checker.shape(name, path, f" in expected.{key}")
             array = values.read(raw, path, name)
-            checker.same_shape(array.shape, shape, path, "value" if key == "values" else key.removesuffix("s"))
+            checker.same_shape(array.shape, shape, path, "gradient" if key == "gradients" else "value")
             found[key][name] = array
     return Expected(1e-9 if tolerance is None else tolerance, found["values"], found["gradients"], found["updated"])
 

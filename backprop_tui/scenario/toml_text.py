@@ -15,7 +15,7 @@ from functools import cached_property
 #: A path into a document: keys, and positions (from 0) in arrays and arrays of tables.
 Path = tuple[str | int, ...]
 
-#: Keys of more dotted parts than this are cut; `Places.deepest` tells.
+#: Keys of more dotted parts than this are cut; `Places.deepest` tells how many there are.
 DEEP = 8
 
 _BLANK = re.compile(r"[ \t\n]*(?:#[^\n]*\n?[ \t\n]*)*")
@@ -33,8 +33,11 @@ class Places:
 
     def __init__(self, text: str) -> None:
         self.text = text.replace("\r\n", "\n")
-        #: The largest number of dotted parts of any key or header.
-        self.deepest = 0
+        #: The largest number of dotted parts of any key or header, and the offset of that key.
+        self.deepest = self.deepest_key = 0
+        #: The offset at which lists and tables are first nested deeper than anywhere else, as far as they were seen.
+        self.deepest_value = 0
+        self._depth = 0
         self._children: dict[int, dict[str | int, tuple[int, int]]] = {}
         self._index: dict[Path, tuple[int, int]] = {}
         self._scan()
@@ -119,7 +122,7 @@ class Places:
     def _key(self, at: int) -> tuple[tuple[str, ...], int]:
         """The parts of a dotted key, at most `DEEP`, and where it ends."""
         parts: list[str] = []
-        count = 0
+        start, count = at, 0
         while match := _KEY_PART.match(self.text, at):
             at = match.end()
             count += 1
@@ -129,7 +132,8 @@ class Places:
             if not self.text.startswith(".", at):
                 break
             at += 1
-        self.deepest = max(self.deepest, count)
+        if count > self.deepest:
+            self.deepest, self.deepest_key = count, start
         return tuple(parts), at
 
     # Values
@@ -149,6 +153,8 @@ class Places:
             character, at = match.group(), match.end()
             if character in "[{":
                 depth += 1
+                if depth > self._depth:
+                    self._depth, self.deepest_value = depth, at - 1
             elif character in "]}":
                 depth -= 1
                 if depth == 0:
@@ -246,9 +252,10 @@ class Places:
             if offset > 0 and match is not None:
                 offset -= 1
                 at = match.end()
+        at = min(at + offset, len(text))
         while (match := _ESCAPE.match(text, at)) is not None and "\n" in match.group():
             at = match.end()
-        return min(at + offset, len(text))
+        return at
 
 
 def _blank(text: str, at: int) -> int:

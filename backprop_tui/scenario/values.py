@@ -205,8 +205,10 @@ class ValueReader:
                 else:
                     drawn = random.random(shape) * (settings["high"] - settings["low"]) + settings["low"]
             return np.asarray(drawn)
+        if kind == "zeros":
+            return np.zeros(shape, dtype=self.dtype)
         with np.errstate(all="ignore"):
-            return np.full(shape, {"zeros": 0.0, "ones": 1.0}.get(kind, settings.get("value", 0.0)), dtype=self.dtype)
+            return np.full(shape, settings.get("value", 1.0), dtype=self.dtype)
 
     def _file(self, table: dict[str, Any], path: Path, name: str) -> Array:
         from backprop_tui.scenario.files import read_array  # with zipfile behind it: only who needs it

@@ -1,0 +1,486 @@
+"""One entry of an array step, written out: the sum behind it in symbols and in numbers.
+
+An entry of a contribution is Σ upstream · local over the axes that the product and the broadcasting sum; an entry of a
+value is what the op makes of its operands' entries. Only what the entry needs is read: the cost grows with the length
+of the sum, not with the size of the arrays.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from backprop_tui.format import ELLIPSIS, plain
+from backprop_tui.graph import Graph
+from backprop_tui.notation import ATOM, POWER, PRODUCT, Term, pretty_term
+from backprop_tui.ops.op import Array, Shape, show_option
+from backprop_tui.ops.reductions import log_softmax
+from backprop_tui.recording import Recording
+from backprop_tui.steps import BackwardStep, ForwardStep
+from backprop_tui.wording import Wording
+
+#: A sum of at most so many terms is written whole; of a longer one the first `FIRST` terms and the last.
+WHOLE, FIRST = 6, 3
+#: Significant digits of the numbers.
+DIGITS = 4
+
+#: An index with a letter at each axis that is summed over.
+Index = tuple[int | str, ...]
+
+_LETTERS = dict(zip("ijklmnprstuvx", "ᵢⱼₖₗₘₙₚᵣₛₜᵤᵥₓ", strict=True))
+#: What in a formula makes one entry of a local derivative depend on other entries.
+_COUPLING = re.compile(r"\b(?:sum|mean|max|min|softmax|log_softmax)\(")
+#: The forward ops that move entries.
+_MOVING = frozenset({"transpose", "reshape", "index", "concatenate", "stack"})
+
+
+@dataclass(frozen=True)
+class WrittenEntry:
+    """``left = symbols = numbers = result``; ``terms`` are the pairs (upstream, local) whose products are added.
+
+    Of a forward step the pairs are of its operands: (a, b) of a product, (entry, 1) of a sum.
+    """
+
+    left: str
+    symbols: str
+    numbers: str
+    result: float
+    terms: tuple[tuple[float, float], ...]
+    sum_of_terms: float
+
+
+def written_entry(
+    recording: Recording, step: BackwardStep | ForwardStep, index: tuple[int, ...], wording: Wording
+) -> WrittenEntry:
+    """The entry at ``index`` (from 0) of a backward step's contribution or a forward step's value. Raises IndexError."""
+    graph = recording.graph
+    shape = graph.shapes[step.operand_index if isinstance(step, BackwardStep) else step.node_index]
+    if len(index) != len(shape) or not all(0 <= k < size for k, size in zip(index, shape, strict=True)):
+        raise IndexError(f"{list(index)} is not an entry of an array of shape {shape}")
+    with np.errstate(all="ignore"):
+        if isinstance(step, BackwardStep):
+            return _Backward(graph, step, wording).entry(index)
+        return _Forward(graph, step, wording).entry(index)
+
+
+# Indices.
+
+
+def _at(name: str, index: Index) -> str:
+    """``W₂[0, 1]``; a scalar has no index."""
+    return f"{name}[{', '.join(map(str, index))}]" if index else name
+
+
+def _fitted(index: Index, frame: Shape, shape: Shape) -> Index:
+    """An index into ``frame`` as an index into an array of ``shape`` that is broadcast to it."""
+    lead = len(frame) - len(shape)
+    return tuple(k if size == frame[lead + i] else 0 for i, (k, size) in enumerate(zip(index[lead:], shape, strict=True)))
+
+
+def _take(array: Array, index: Index) -> Array:
+    """The entries at an index, every axis kept: a letter takes the whole axis."""
+    part: Array = np.asarray(array)[tuple(slice(None) if isinstance(k, str) else slice(k, k + 1) for k in index)]
+    return part
+
+
+def _moved(index: tuple[int, ...], shape: Shape, to: Shape) -> tuple[int, ...]:
+    """An index into ``shape`` as the index of the same entry of the same array reshaped ``to``."""
+    flat = 0
+    for k, size in zip(index, shape, strict=True):
+        flat = flat * size + k
+    found: list[int] = []
+    for size in reversed(to):
+        flat, k = divmod(flat, size)
+        found.append(k)
+    return tuple(reversed(found))
+
+
+# Numbers.
+
+
+def _joined(count: int, term: Callable[[int], str], between: str = " + ") -> str:
+    """The terms of a sum, in full or its beginning and its end."""
+    if count <= WHOLE:
+        return between.join(map(term, range(count))) or "0"
+    first = between.join(map(term, range(FIRST)))
+    return f"{first}{between}{ELLIPSIS} ({count - FIRST - 1} more) {ELLIPSIS}{between}{term(count - 1)}"
+
+
+def _number(x: Any) -> str:
+    return plain(x, DIGITS)
+
+
+def _times(a: str, b: str) -> str:
+    return f"{a} · {b}"
+
+
+class _Names:
+    """Names and bound letters for one step."""
+
+    def __init__(self, graph: Graph, step: BackwardStep | ForwardStep, wording: Wording) -> None:
+        self.graph, self.wording = graph, wording
+        self.node = step.node_index
+        self.op = graph.op_of(self.node)
+        self.call = graph.call_of(self.node)
+        self.operands = tuple(graph.operands_of(self.node))
+        self.used: list[str] = []
+        texts = " ".join(map(wording.name, (self.node, *self.operands)))
+        taken = set(re.findall(r"\w+", texts))
+        self._free: Iterator[str] = iter([letter for letter in _LETTERS if letter not in taken])
+
+    def letter(self) -> str:
+        """A letter for one more summed axis; none that is a name here."""
+        letter = next(self._free, f"i{len(self.used)}")
+        self.used.append(letter)
+        return letter
+
+    @property
+    def sigma(self) -> str:
+        """Σ over the letters in use, and a space; nothing where none is."""
+        return "Σ" + "".join(_LETTERS.get(k, k) for k in self.used) + " " if self.used else ""
+
+    def entry_of(self, node: int, index: Index) -> Term:
+        """An entry of a node."""
+        return Term(_at(self.wording.enclosed(node), index), ATOM) if index else self.wording.term(node)
+
+
+# Backward.
+
+
+class _Backward(_Names):
+    """Writes entries of a backward step's contribution."""
+
+    def __init__(self, graph: Graph, step: BackwardStep, wording: Wording) -> None:
+        super().__init__(graph, step, wording)
+        self.step = step
+
+    def entry(self, index: tuple[int, ...]) -> WrittenEntry:
+        how = self.step.how
+        if how == "rearrange":
+            return self._rearranged(index)
+        product, axes = self.step.product_shape, self.step.summed_axes
+        lead = len(product) - len(index)
+        at: Index = tuple(self.letter() if k in axes else index[k - lead] for k in range(len(product)))
+        if how == "dense":
+            return self._dense(index)
+        return self._matrix(index, at) if how in ("left", "right") else self._spread(index, at)
+
+    def _written(
+        self, index: tuple[int, ...], names: tuple[str, str], upstream: Array, local: Array, local_first: bool = False
+    ) -> WrittenEntry:
+        """The entry whose terms are these; ``names`` and the numbers stand in the order in which they are multiplied."""
+        us = np.asarray(upstream, np.float64).ravel()
+        ls = np.asarray(local, np.float64).ravel()
+        total = float((us * ls).sum())
+        first, second = (ls, us) if local_first else (us, ls)
+        numbers = _joined(us.size, lambda k: _times(_number(first[k]), _number(second[k])))
+        terms = tuple(zip(us.tolist(), ls.tolist(), strict=True))
+        return WrittenEntry(
+            self._left(index), self.sigma + _times(*names), numbers, self._result(index, total), terms, total
+        )
+
+    def _left(self, index: tuple[int, ...]) -> str:
+        number, of = self.step.contribution_number
+        text = _at(self.wording.gradient(self.step.operand_index), index)
+        return text if of == 1 else f"{text}, part {number} of {of}"
+
+    def _result(self, index: tuple[int, ...], total: float) -> float:
+        """The contribution's own entry where it is at hand, else the sum of the terms."""
+        known = self.step.__dict__.get("contribution")
+        if known is None and self.step.before is None:
+            known = self.step.grad
+        return total if known is None else float(np.asarray(known)[index])
+
+    def _upstream(self, index: Index) -> str:
+        return _at(self.wording.gradient(self.node), index)
+
+    def _matrix(self, index: tuple[int, ...], at: Index) -> WrittenEntry:
+        """A row of the one times a column of the other, summed over the batch too where it was broadcast."""
+        step, left = self.step, self.step.how == "left"
+        rule, out = step.derivative, self.call.out
+        upstream = np.asarray(step.upstream).reshape(out if rule.upstream_as is None else rule.upstream_as)
+        local = np.asarray(step.local)
+        source, slot = (self.operands[0], 0) if left else (self.operands[1], 1)
+        vector = len(self.call.shapes[slot]) == 1  # it entered as a row or column, so nothing is summed inside
+        inner: int | str = 0 if vector else self.letter()
+        if upstream.ndim == 1:
+            batch, row, column = (), at[-1], at[-1]
+            entering: Index = (inner,)
+            us = _take(upstream, entering)
+        else:
+            if rule.result_as is not None:
+                at = (*at, 0) if left else (*at[:-1], 0, at[-1])
+            batch, row, column = at[:-2], at[-2], at[-1]
+            entering = (*batch, inner, column) if left else (*batch, row, inner)
+            us = _take(upstream, entering)
+            us = us[..., 0] if left else us[..., 0, :]
+        batch = _fitted(batch, upstream.shape[:-2], local.shape[:-2])
+        shown: Index = (*batch, row, inner) if left else (*batch, inner, column)
+        ls = _take(local, shown)
+        ls = ls[..., 0, :] if left else ls[..., 0]
+        if rule.upstream_as is not None:  # the axis that was put in has no index in the gradient's own shape
+            put = len(entering) - (2 if len(self.call.shapes[0]) == 1 else 1)
+            entering = (*entering[:put], *entering[put + 1 :])
+        if vector:
+            factor = _at(self.wording.enclosed(source), (row if left else column,))
+        elif local.ndim == 2:
+            factor = _at(self.wording.local(step), shown)
+        else:
+            factor = _at(self.wording.enclosed(source), (*batch, shown[-1], shown[-2]))
+        us, ls = np.broadcast_arrays(us, ls)
+        names = (factor, self._upstream(entering)) if left else (self._upstream(entering), factor)
+        return self._written(index, names, us, ls, local_first=left)
+
+    def _spread(self, index: tuple[int, ...], at: Index) -> WrittenEntry:
+        """Entry times entry, with the sum over the axes along which the operand was broadcast."""
+        step, rule = self.step, self.step.derivative
+        product = step.product_shape
+        upstream = np.asarray(step.upstream)
+        if rule.upstream_as is not None:
+            upstream = upstream.reshape(rule.upstream_as)
+        entering = _fitted(at, product, upstream.shape)
+        shape = tuple(size if isinstance(k, str) else 1 for k, size in zip(at, product, strict=True))
+        us = np.broadcast_to(_take(upstream, entering), shape)
+        coupled = _COUPLING.search(rule.formula) is not None
+        local = self._coupled(at) if coupled else self._local(at, product)
+        if rule.upstream_as is not None:  # a reduction: no axis of it is summed again
+            entering = _moved(tuple(int(k) for k in entering), upstream.shape, self.call.out)
+        if coupled:
+            factor = _at(f"({self.wording.local(step)})", at)
+        else:
+            names: dict[str, str | Term] = {
+                self.op.operand_name(i): self.entry_of(node, _fitted(at, product, self.call.shapes[i]))
+                for i, node in enumerate(self.operands)
+                if len(self.call.shapes[i]) <= len(product)
+            }
+            if self.call.out == product:
+                names["out"] = self.entry_of(self.node, at)
+            written = pretty_term(rule.formula, names=names, symbols={}, loss=self.wording.loss)
+            factor = written.within(PRODUCT, POWER, ATOM)
+        return self._written(index, (self._upstream(entering), factor), us, np.broadcast_to(local, shape))
+
+    def _local(self, at: Index, product: Shape) -> Array:
+        """Entries of a local derivative each of which reads the entries in its own place."""
+        reads = [_take(value, _fitted(at, product, np.shape(value))) for value in self.step.read_values]
+        local = np.asarray(self.step.derivative.value(*reads))
+        return local if reads else _take(local, _fitted(at, product, local.shape))
+
+    def _coupled(self, at: Index) -> Array:
+        """An entry of a local derivative that reads whole vectors: those along the reduced axes, or along the last."""
+        rule, own = self.step.derivative, self.step.product_shape
+        last_alone = self.op.name == "softmax_cross_entropy"
+        kept = rule.upstream_as or (1,) * len(own)
+        whole = [k == len(own) - 1 if last_alone else kept[k] == 1 for k in range(len(own))]
+        lines: Index = tuple("whole" if w else k for w, k in zip(whole, at, strict=True))
+        local = np.asarray(rule.value(*(_take(value, lines)[()] for value in self.step.read_values)))
+        return _take(local, tuple(k if w else 0 for w, k in zip(whole, at, strict=True)))
+
+    def _dense(self, index: tuple[int, ...]) -> WrittenEntry:
+        """The sum over the outputs that this entry of the operand moves."""
+        step = self.step
+        upstream = np.asarray(step.upstream)
+        if self.op.name in ("softmax", "log_softmax"):
+            axis = self.call.options.get("axis", -1) % len(index)
+            entering: Index = (*index[:axis], self.letter(), *index[axis + 1 :])
+            out, j = _take(step.read_values[0], entering).ravel(), index[axis]
+            # column j of diag(s) − s sᵀ, and of I − 1 exp(out)ᵀ
+            local = -out * out[j] if self.op.name == "softmax" else np.full(out.shape, -np.exp(out[j]))
+            local[j] += out[j] if self.op.name == "softmax" else 1
+        else:
+            entering = tuple(self.letter() for _ in self.call.out)
+            local = np.asarray(step.local)[(..., *index)]
+        factor = self.wording.derivative(_at(self.wording.enclosed(self.node), entering), step.operand_index)
+        return self._written(
+            index, (self._upstream(entering), _at(factor, index)), _take(upstream, entering), local
+        )
+
+    def _rearranged(self, index: tuple[int, ...]) -> WrittenEntry:
+        """The entry of the upstream gradient that this one became, or nothing."""
+        found = self._became(index)
+        if found is None:
+            zero = self._result(index, 0.0)
+            return WrittenEntry(self._left(index), "0: this entry was not taken", "0", zero, (), 0.0)
+        value = float(np.asarray(self.step.upstream)[found])
+        result = self._result(index, value)
+        return WrittenEntry(self._left(index), self._upstream(found), _number(value), result, ((value, 1.0),), value)
+
+    def _became(self, index: tuple[int, ...]) -> tuple[int, ...] | None:
+        """Where an entry of the operand stands in the result; looked up whole only for an op that is not known here."""
+        own, out, options = self.call.shapes[self.step.slot], self.call.out, self.call.options
+        name, slot = self.op.name, self.step.slot
+        if name == "reshape":
+            return _moved(index, own, out)
+        if name == "transpose":
+            axes = options.get("axes")
+            order = range(len(own))[::-1] if axes is None else axes if isinstance(axes, tuple) else (axes,)
+            return tuple(index[k] for k in order)
+        if name in ("concatenate", "stack"):
+            axis = options.get("axis", 0) % len(out)
+            if name == "stack":
+                return (*index[:axis], slot, *index[axis:])
+            start = sum(shape[axis] for shape in self.call.shapes[:slot])
+            return (*index[:axis], index[axis] + start, *index[axis + 1 :])
+        if name == "index":
+            return self._indexed(index, options.get("index", ()))
+        flat = int(np.asarray(self.step.local)[index])
+        return None if flat < 0 else _moved((flat,), (math.prod(out),), out)
+
+    def _indexed(self, index: tuple[int, ...], parts: Any) -> tuple[int, ...] | None:
+        found: list[int] = []
+        parts = parts if isinstance(parts, tuple) else (parts,)
+        for k, size, part in zip(index, self.call.shapes[0], parts, strict=False):
+            if isinstance(part, slice):
+                taken = range(*part.indices(size))
+                if k not in taken:
+                    return None
+                found.append(taken.index(k))
+            elif k != part % size:
+                return None
+        return (*found, *index[len(parts) :])
+
+
+# Forward.
+
+
+class _Forward(_Names):
+    """Writes entries of a forward step's value."""
+
+    def __init__(self, graph: Graph, step: ForwardStep, wording: Wording) -> None:
+        super().__init__(graph, step, wording)
+        self.step = step
+        self.values = [np.asarray(value) for value in step.operand_values]
+
+    def entry(self, index: tuple[int, ...]) -> WrittenEntry:
+        name = self.op.name
+        result = float(np.asarray(self.step.value)[index])
+        symbols, numbers, firsts, seconds = self._parts(name, index, result)
+        firsts, seconds = np.broadcast_arrays(np.asarray(firsts, np.float64), np.asarray(seconds, np.float64))
+        terms = tuple(zip(firsts.ravel().tolist(), seconds.ravel().tolist(), strict=True))
+        left = _at(self.wording.enclosed(self.node), index)
+        return WrittenEntry(left, symbols, numbers, result, terms, float((firsts * seconds).sum()))
+
+    def _parts(self, name: str, index: tuple[int, ...], result: float) -> tuple[str, str, Any, Any]:
+        """Symbols, numbers, and the two columns of the terms."""
+        if name == "matmul":
+            return self._product(index)
+        if name in ("sum", "mean", "max", "min"):
+            return self._reduced(name, index, result)
+        if name in ("half_squared_error", "squared_error", "mean_squared_error"):
+            return self._squares(name)
+        if name == "softmax_cross_entropy":
+            return self._cross_entropy()
+        if name in ("softmax", "log_softmax"):
+            return self._normalised(name, index, result)
+        if name in _MOVING:
+            return _at(f"({self.wording.definition(self.node)})", index), _number(result), [result], [1.0]
+        return self._entrywise(index, result)
+
+    def _product(self, index: tuple[int, ...]) -> tuple[str, str, Any, Any]:
+        a, b = self.values
+        inner = self.letter()
+        rest: Index = index
+        column: Index = ()
+        row: Index = ()
+        if b.ndim > 1:
+            rest, column = rest[:-1], rest[-1:]
+        if a.ndim > 1:
+            rest, row = rest[:-1], rest[-1:]
+        frame = self.call.out[: len(rest)]
+        left = (*_fitted(rest, frame, a.shape[:-2]), *row, inner)
+        right = (*_fitted(rest, frame, b.shape[:-2]), inner, *column)
+        us, vs = _take(a, left).ravel(), _take(b, right).ravel()
+        names = (self.entry_of(self.operands[0], left).text, self.entry_of(self.operands[1], right).text)
+        numbers = _joined(us.size, lambda k: _times(_number(us[k]), _number(vs[k])))
+        return self.sigma + _times(*names), numbers, us, vs
+
+    def _reduced(self, name: str, index: tuple[int, ...], result: float) -> tuple[str, str, Any, Any]:
+        (value,), options = self.values, self.call.options
+        axis = options.get("axis")
+        given = range(value.ndim) if axis is None else axis if isinstance(axis, tuple) else (axis,)
+        axes = {k % value.ndim for k in given}
+        rest = iter(k for i, k in enumerate(index) if not (options.get("keepdims") and i in axes))
+        at: Index = tuple(self.letter() if k in axes else next(rest) for k in range(value.ndim))
+        entries = _take(value, at).ravel()
+        text = self.entry_of(self.operands[0], at).text
+        if name in ("max", "min"):
+            numbers = _joined(entries.size, lambda k: _number(entries[k]), ", ")
+            return name + self.sigma.removeprefix("Σ").rjust(1) + text, f"{name}({numbers})", [result], [1.0]
+        numbers = _joined(entries.size, lambda k: _number(entries[k]))
+        if name == "sum":
+            return self.sigma + text, numbers, entries, 1.0
+        n = entries.size
+        symbols = f"({self.sigma}{text}) / {n}" if axes else text
+        return symbols, f"({numbers}) / {n}" if axes else numbers, entries, 1 / n if n else math.nan
+
+    def _all(self, frame: Shape) -> tuple[str, ...]:
+        """An entry of each operand, with a letter for every axis."""
+        at: Index = tuple(self.letter() for _ in frame)
+        return tuple(
+            self.entry_of(node, _fitted(at, frame, value.shape)).text
+            for node, value in zip(self.operands, self.values, strict=True)
+        )
+
+    def _squares(self, name: str) -> tuple[str, str, Any, Any]:
+        prediction, target = self.values
+        errors = (prediction - target).ravel()
+        one, other = self._all(np.broadcast_shapes(*self.call.shapes))
+        text, n = f"{self.sigma}({one} − {other})²", errors.size
+
+        def square(k: int) -> str:
+            shown = _number(errors[k])
+            return f"{shown}²" if shown.isascii() and "e" not in shown else f"({shown})²"
+
+        numbers = _joined(n, square)
+        if name == "half_squared_error":
+            return f"½ {text}", f"½ ({numbers})", errors, 0.5 * errors
+        if name == "squared_error":
+            return text, numbers, errors, errors
+        return f"({text}) / {n}", f"({numbers}) / {n}", errors, errors / n if n else errors
+
+    def _cross_entropy(self) -> tuple[str, str, Any, Any]:
+        logits, target = self.values
+        rows = math.prod(logits.shape[:-1])
+        minus_logs, targets = -log_softmax(logits).ravel(), target.ravel()
+        _, wanted = self._all(logits.shape)
+        logs = _at(f"log_softmax({self.wording.name(self.operands[0])})", tuple(self.used))
+        text = self.sigma + _times(wanted, f"(−{logs})")
+        numbers = _joined(targets.size, lambda k: _times(_number(targets[k]), _number(minus_logs[k])))
+        if rows == 1:
+            return text, numbers, targets, minus_logs
+        return f"({text}) / {rows}", f"({numbers}) / {rows}", targets, minus_logs / rows if rows else minus_logs
+
+    def _normalised(self, name: str, index: tuple[int, ...], result: float) -> tuple[str, str, Any, Any]:
+        (value,) = self.values
+        axis = self.call.options.get("axis", -1) % value.ndim
+        at: Index = (*index[:axis], self.letter(), *index[axis + 1 :])
+        entries = _take(value, at).ravel()
+        own, each = (self.entry_of(self.operands[0], k).text for k in (index, at))
+        mine = _number(value[index])
+        total = _joined(entries.size, lambda k: f"exp({_number(entries[k])})")
+        if name == "softmax":
+            return f"exp({own}) / {self.sigma}exp({each})", f"exp({mine}) / ({total})", [result], [1.0]
+        return f"{own} − log({self.sigma}exp({each}))", f"{mine} − log({total})", [result], [1.0]
+
+    def _entrywise(self, index: tuple[int, ...], result: float) -> tuple[str, str, Any, Any]:
+        op, places = self.op, [_fitted(index, self.call.out, value.shape) for value in self.values]
+        entries = [float(value[place]) for value, place in zip(self.values, places, strict=True)]
+        text = op.formula
+        if op.symbol is None and op.name not in ("identity", "broadcast_to"):
+            options = [f"{k}={show_option(v)}" for k, v in self.call.options.items() if v != op.options.get(k)]
+            text = f"{op.name}({', '.join((*op.operands, *options))})"
+        symbols = pretty_term(
+            text, names=dict(zip(op.operands, map(self.entry_of, self.operands, places), strict=True)), symbols={}
+        )
+        shown = [Term(_number(x), ATOM) for x in entries]
+        numbers = pretty_term(text, names=dict(zip(op.operands, shown, strict=True)), symbols={}).text
+        if op.name == "multiply":
+            numbers = _times(*(term.text for term in shown))
+            return symbols.text, numbers, entries[:1], entries[1:]
+        if op.name in ("add", "subtract"):
+            return symbols.text, numbers, entries, [1.0, 1.0 if op.name == "add" else -1.0]
+        return symbols.text, numbers, [result], [1.0]

@@ -1,0 +1,98 @@
+"""The app: themes, screens, signals. What is stepped through lives in the stepper screen."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import Iterable
+from pathlib import Path
+from typing import ClassVar
+
+from textual.app import App, SystemCommand
+from textual.binding import BindingType
+from textual.screen import Screen
+
+from backprop_tui.commands import COMMANDS
+from backprop_tui.debugger import Debugger
+from backprop_tui.errors import BackpropError
+from backprop_tui.format import clean
+from backprop_tui.scenario import Limits, Scenario, load
+from backprop_tui.tui.screens.stepper import StepperScreen
+from backprop_tui.tui.theme import DARK, LIGHT
+
+
+class BackpropApp(App[None]):
+    """Opens a scenario, or the picker if there is none."""
+
+    TITLE = "backprop-tui"
+    ENABLE_COMMAND_PALETTE = True
+    BINDINGS: ClassVar[list[BindingType]] = []
+    CSS = "Toast { background: $panel; color: $foreground; }"
+
+    def __init__(self, scenario: Scenario | None = None, limits: Limits | None = None) -> None:
+        super().__init__()
+        self._scenario = scenario
+        self._limits = limits or Limits()
+        self.stepper: StepperScreen | None = None
+        self.register_theme(DARK)
+        self.register_theme(LIGHT)
+        self.theme = os.environ.get("TEXTUAL_THEME") or DARK.name
+
+    def get_default_screen(self) -> Screen[None]:
+        """The stepper, or the picker where no scenario was named."""
+        if self._scenario is not None:
+            self.stepper = StepperScreen(Debugger(self._scenario))
+            return self.stepper
+        from backprop_tui.tui.screens.picker import PickerScreen
+
+        return PickerScreen()
+
+    def on_mount(self) -> None:
+        """Ends whole when the system asks: without this, the terminal would be left in the alternate screen."""
+        loop = asyncio.get_running_loop()
+        for name in ("SIGTERM", "SIGHUP"):
+            number = getattr(signal, name, None)
+            if number is not None:
+                try:
+                    loop.add_signal_handler(number, self.exit, None, 128 + number)
+                except (NotImplementedError, RuntimeError, ValueError):
+                    return  # no signals on this platform, or not in the main thread
+
+    def open_scenario(self, path: Path) -> None:
+        """Opens another scenario in place of the present one; what is wrong with it is said, and nothing is lost."""
+        try:
+            scenario = load(path, limits=self._limits)
+            debugger = Debugger(scenario)
+        except BackpropError as error:
+            self.notify(clean(str(error)), severity="error", timeout=10, markup=False)
+            return
+        before, self.stepper = self.stepper, StepperScreen(debugger)
+        self.pop_screen_to(before)
+        self.switch_screen(self.stepper)
+
+    def pop_screen_to(self, screen: Screen[None] | None) -> None:
+        """Takes away what lies over a screen."""
+        while screen is not None and self.screen is not screen and len(self.screen_stack) > 1:
+            self.pop_screen()
+
+    def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
+        """The palette: every command of the table."""
+        if not isinstance(screen, StepperScreen):
+            return
+        for command in COMMANDS:
+            if command.name == "command_palette":
+                continue
+            action = f"move('{command.name}')" if command.move is not None else command.name
+
+            def run(action: str = action) -> None:
+                self.call_later(screen.run_action, action)
+
+            yield SystemCommand(command.name.replace("_", " ").capitalize(), command.help, run)
+
+
+def run(scenario: Scenario | None, limits: Limits) -> int:
+    """Runs the screen to its end and answers the exit status."""
+    app = BackpropApp(scenario, limits)
+    app.run()
+    return app.return_code or 0

@@ -1,0 +1,143 @@
+"""Arrays as blocks of lines: entries aligned on the decimal point, shaded by size; too large ones summarised."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from backprop_tui.format import cell_width, cut, number, plain, shade, shape_text, style_for, summary
+from backprop_tui.ops.op import Array
+from backprop_tui.view.models import Block
+from backprop_tui.view.text import BLANK, Line, Span, fit, padded, width_of
+
+#: The width of a cell, the same for every entry of every array, so that nothing moves from step to step.
+CELL = 8
+CORNER = 2
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A block of lines, all of one width; its entries begin at line ``first``."""
+
+    lines: tuple[Line, ...]
+    width: int
+    first: int
+
+
+def as_rows(array: Array) -> Array:
+    """An array as the matrix that is drawn: vectors are one row, of more axes the first matrix is taken."""
+    matrix = np.asarray(array)
+    while matrix.ndim > 2:
+        matrix = matrix[0] if matrix.shape[0] else matrix.reshape(0, matrix.shape[-1])
+    return matrix.reshape(1, -1) if matrix.ndim < 2 else matrix
+
+
+def entry_lines(array: Array, role: str) -> list[Line]:
+    """Every entry of an array, a row a line, each on a shade of the role's colour."""
+    matrix = as_rows(array)
+    if matrix.size == 0:
+        return [(Span("(no entries)", "dim"),)]
+    style = style_for(matrix, width=CELL)
+    finite = np.abs(matrix[np.isfinite(matrix)])
+    largest = float(finite.max()) if finite.size else 0.0
+    return [tuple(Span(number(x, style), f"{role}.{shade(x, largest)}") for x in row) for row in matrix]
+
+
+def summary_lines(array: Array, role: str) -> list[Line]:
+    """A large array: its corner, and its extremes, mean and norm."""
+    matrix = as_rows(array)
+    rows, columns = min(CORNER, matrix.shape[0]), min(CORNER, matrix.shape[1])
+    corner = entry_lines(matrix[:rows, :columns], role)
+    if matrix.shape[1] > columns:
+        corner = [(*row, Span(" …", "dim")) for row in corner]
+    if matrix.shape[0] > rows:
+        corner.append((Span("⋮".rjust(CELL), "dim"),))
+    facts = summary(array)
+    words = [f"min {plain(facts.minimum, 4)}  max {plain(facts.maximum, 4)}", f"mean {plain(facts.mean, 3)}  norm {plain(facts.norm, 4)}"]
+    if facts.nans or facts.infs:
+        words.append(f"{facts.nans} nan, {facts.infs} inf")
+    return [*corner, *[(Span(word, "dim"),) for word in words]]
+
+
+def fits(array: Array, rows: int, columns: int) -> bool:
+    """Whether an array is drawn whole in so many rows and columns of entries."""
+    array = np.asarray(array)
+    if array.ndim > 2 and int(np.prod(array.shape[:-2])) != 1:
+        return False
+    matrix = as_rows(array)
+    return matrix.shape[0] <= rows and matrix.shape[1] <= columns
+
+
+def draw_block(block: Block, rows: int, columns: int, *, widest: int = 200) -> Drawn:
+    """A block with its headings and its shape; at most ``rows`` × ``columns`` entries are drawn, more are summarised."""
+    role = block.role.partition(".")[0]
+    if block.array is None:
+        body: list[Line] = [(Span("·".rjust(CELL), "dim"),)]
+        shape = ""
+    else:
+        whole = fits(block.array, rows, columns)
+        body = entry_lines(block.array, role) if whole else summary_lines(block.array, role)
+        shape = shape_text(np.shape(block.array)) + ("" if whole else "  z enlarges")
+    heads = [Span(block.title, role), Span(block.name, role)]
+    foot = [Span(text, "dim") for text in (shape, block.note) if text]
+    width = max([width_of(row) for row in body] + [cell_width(s.text) for s in (*heads, *foot)])
+    width = min(width, widest)
+    lines: list[Line] = [(Span(cut(h.text, width), h.role),) for h in heads]
+    lines += [fit(row, width) for row in body]
+    lines += [(Span(cut(f.text, width), f.role),) for f in foot]
+    return Drawn(tuple(padded(row, width) for row in lines), width, len(heads))
+
+
+def beside(drawn: list[Drawn], signs: tuple[str, ...]) -> list[Line]:
+    """Blocks side by side, their signs between them on the line of the first entries."""
+    height = max((len(d.lines) for d in drawn), default=0)
+    lines: list[Line] = []
+    for i in range(height):
+        parts: list[Span] = []
+        for k, block in enumerate(drawn):
+            if k:
+                sign = signs[k - 1] if k - 1 < len(signs) else ""
+                text = f" {sign} " if sign else "  "
+                parts.append(Span(text if i == block.first else " " * cell_width(text)))
+            row = block.lines[i] if i < len(block.lines) else BLANK
+            parts.extend(padded(row, block.width))
+        lines.append(tuple(parts))
+    return lines
+
+
+def width_beside(drawn: list[Drawn], signs: tuple[str, ...]) -> int:
+    """The width of `beside`."""
+    gaps = [cell_width(f" {s} ") if s else 2 for s in (*signs, *[""] * len(drawn))][: max(len(drawn) - 1, 0)]
+    return sum(d.width for d in drawn) + sum(gaps)
+
+
+def inline(array: Array, role: str, width: int) -> Line:
+    """An array on one line of a width: its entries if they fit, else its shape, extremes and norm."""
+    array = np.asarray(array)
+    matrix = as_rows(array)
+    if matrix.shape[0] == 1 and matrix.size and matrix.size * CELL <= width and array.size == matrix.size:
+        return entry_lines(array, role)[0]
+    if array.size and array.size == matrix.size and (array.size * (CELL + 1)) <= width:
+        style = style_for(matrix, width=CELL)
+        parts: list[Span] = []
+        finite = np.abs(matrix[np.isfinite(matrix)])
+        largest = float(finite.max()) if finite.size else 0.0
+        for i, row in enumerate(matrix):
+            if i:
+                parts.append(Span("│", "dim"))
+            parts.extend(Span(number(x, style), f"{role}.{shade(x, largest)}") for x in row)
+        return tuple(parts)
+    if array.size == 0:
+        return (Span("(no entries)", "dim"),)
+    facts = summary(array)
+    texts = (
+        f"{plain(facts.minimum, 3)} … {plain(facts.maximum, 3)}, norm {plain(facts.norm, 3)}",
+        f"{plain(facts.minimum, 3)} … {plain(facts.maximum, 3)}",
+        f"norm {plain(facts.norm, 3)}",
+    )
+    unsound = f", {facts.nans + facts.infs} not finite" if facts.nans + facts.infs else ""
+    for text in texts:
+        if cell_width(text + unsound) <= width:
+            return (Span(text + unsound, role),)
+    return (Span(cut(texts[-1] + unsound, width), role),)

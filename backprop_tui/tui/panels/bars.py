@@ -1,0 +1,72 @@
+"""Draws the header, the timeline and the footer."""
+
+from __future__ import annotations
+
+from backprop_tui.commands import COMMANDS, key_text
+from backprop_tui.format import cell_width
+from backprop_tui.view.models import HeaderModel, TimelineModel
+from backprop_tui.view.text import Line, Span, fit, padded, width_of
+
+ROLE = {"forward": "forward", "seed": "", "backward": "upstream", "update": "product"}
+ARROW = {"forward": "forward ▸", "seed": "seed", "backward": "backward ◂", "update": "update ▸", None: "start"}
+
+
+def header(model: HeaderModel, width: int) -> Line:
+    """Title and name at the left; phase, step and iteration at the right, always in the same place."""
+    digits = len(str(model.total))
+    phase = ARROW[model.phase] + (f" · {model.stage}" if model.stage else "")
+    right: Line = (
+        Span("▶ playing  " if model.playing else "", "product"),
+        Span(f"{phase:>10}", ROLE[model.phase] if model.phase else "dim"),
+        Span(f"  step {model.step:>{digits}} of {model.total}"),
+        Span(f"  iteration {model.iteration} of {model.iterations} ", "dim"),
+    )
+    if width_of(right) > width - 12:
+        right = right[:-1]
+    left: Line = (Span(f" {model.title}", "strong"), Span(f"   {model.name}", "dim"))
+    if model.context:
+        left = (*left, Span(f"   {model.context}", "dim"))
+    room = width - width_of(right) - 2
+    return (*padded(fit(left, max(room, 0)), max(room, 0)), Span("  "), *right)
+
+
+def timeline(model: TimelineModel, width: int) -> list[Line]:
+    """The phases of the iteration to scale, how far one is, and their names under them."""
+    total = max(model.end - model.start, 1)
+    width = max(width - 2, 10)
+
+    def column(step: int) -> int:
+        return min(width - 1, (step - model.start) * width // (total + 1))
+
+    bar: list[Span] = [Span(" ")]
+    names: list[Span] = [Span(" ")]
+    here = column(model.position)
+    at = 0
+    for phase, first, last in model.spans:
+        stop = column(last) + 1 if last < model.end else width
+        stop = max(stop, at)
+        for place in range(at, stop):
+            done = place <= here
+            if place == here:
+                bar.append(Span("●", "strong"))
+            else:
+                role = ROLE[phase] or "strong"
+                bar.append(Span("━" if done else "─", role if done else "dim"))
+        label = phase if len(phase) < stop - at else phase[: max(stop - at - 1, 0)] if stop - at > 3 else ""
+        names.append(Span(f"{label:<{max(stop - at, 0)}}", ROLE[phase] if first <= model.position else "dim"))
+        at = stop
+    return [tuple(bar), tuple(names)]
+
+
+def footer(width: int) -> Line:
+    """The commands one needs most, as many as fit."""
+    parts: list[Span] = [Span(" ")]
+    for command in COMMANDS:
+        if not command.short:
+            continue
+        key = "space" if command.keys[0] == "space" else key_text(command.keys[0])
+        text = f"{key} {command.short}  "
+        if sum(cell_width(p.text) for p in parts) + cell_width(text) > width:
+            break
+        parts += [Span(key, "key"), Span(f" {command.short}  ", "dim")]
+    return tuple(parts)

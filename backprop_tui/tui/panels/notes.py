@@ -1,0 +1,21 @@
+"""Draws the Notes panel: what the scenario says at this step, and of itself."""
+
+from __future__ import annotations
+
+from backprop_tui.view.models import NotesModel
+from backprop_tui.view.text import BLANK, Line, Span, wrapped
+
+
+def draw(model: NotesModel, width: int, height: int) -> list[Line]:
+    """This step's notes first; without one, the scenario's description."""
+    lines: list[Line] = []
+    for note in model.here:
+        lines += [*wrapped(note, width), BLANK]
+    if not model.here:
+        if not model.about and not model.source:
+            return [(Span("This scenario has no notes.", "dim"),)]
+        lines += wrapped("No note at this step. " + model.about if model.about else "No note at this step.", width, "dim")
+        lines.append(BLANK)
+        if model.source:
+            lines += wrapped(f"Source: {model.source}", width, "dim")
+    return lines[:-1] if lines and not lines[-1] else lines

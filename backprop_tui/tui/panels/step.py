@@ -1,0 +1,107 @@
+"""Draws the Step panel: the multiplication itself, as wide as it may be, and what it does to the gradient."""
+
+from __future__ import annotations
+
+from backprop_tui.tui.panels.arrays import CELL, Drawn, beside, draw_block, inline, width_beside
+from backprop_tui.view.models import Block, StepModel
+from backprop_tui.view.text import BLANK, Line, Span, fit, line, padded, width_of, wrapped
+
+#: What entries of an array are drawn at most before it is summarised: (rows, columns), from generous to tight.
+BUDGETS = ((24, 16), (12, 8), (8, 5), (5, 4), (3, 3), (2, 2), (1, 2))
+
+
+def draw(model: StepModel, width: int, height: int) -> list[Line]:
+    """The panel's lines. Where everything does not fit, arrays are summarised before words are left out."""
+    if not model.blocks:
+        lines = [part for sentence in (*model.empty, *model.sentences) for part in (*wrapped(sentence, width), BLANK)]
+        return [*([fit(model.equation, width), BLANK] if model.equation else []), *lines]
+    best: list[Line] | None = None
+    for spacious in (True, False):
+        for rows, columns in BUDGETS:
+            for arrange in (_all_beside, _forward_above, _stacked):
+                body = arrange(model, width, rows, columns)
+                if body is None:
+                    continue
+                lines = _assemble(model, body, width, rows, columns, spacious)
+                if len(lines) <= height:
+                    return lines
+                if best is None or len(lines) < len(best):
+                    best = lines
+    return best or _assemble(model, _stacked(model, width, 1, 2) or [], width, 1, 2, False)
+
+
+def _assemble(
+    model: StepModel, body: list[Line], width: int, rows: int, columns: int, spacious: bool
+) -> list[Line]:
+    gap: list[Line] = [BLANK] if spacious else []
+    lines = [_headed(model.equation, model.because, width), *gap, *body, *gap]
+    lines += _totals(model, width, rows, columns)
+    if model.warning:
+        lines += wrapped(f"! {model.warning}", width, "warning")
+    sentences = [part for sentence in model.sentences for part in wrapped(sentence, width, "dim")]
+    return [*lines, *gap, *sentences]
+
+
+def _headed(equation: Line, because: str, width: int) -> Line:
+    """The equation, and at the right why it is so, if there is room."""
+    equation = fit(equation, width)
+    room = width - width_of(equation) - 3
+    if because and len(because) <= room:
+        return (*padded(equation, width - len(because)), Span(because, "dim"))
+    return equation
+
+
+def _drawn(blocks: tuple[Block, ...], rows: int, columns: int, widest: int) -> list[Drawn]:
+    return [draw_block(block, rows, columns, widest=widest) for block in blocks]
+
+
+def _all_beside(model: StepModel, width: int, rows: int, columns: int) -> list[Line] | None:
+    """The forward value and the multiplication side by side."""
+    widest = max(width // 3, 16)
+    drawn = _drawn(model.blocks, rows, columns, widest)
+    if model.forward is None:
+        signs = model.signs
+    else:
+        signs = ("", *model.signs)
+        drawn = [draw_block(model.forward, rows, columns, widest=max(16, width // 4)), *drawn]
+    return beside(drawn, signs) if width_beside(drawn, signs) <= width else None
+
+
+def _forward_above(model: StepModel, width: int, rows: int, columns: int) -> list[Line] | None:
+    """The forward value on a line of its own above the multiplication."""
+    if model.forward is None:
+        return None
+    drawn = _drawn(model.blocks, rows, columns, max(width // 2, 16))
+    if width_beside(drawn, model.signs) > width:
+        return None
+    return [_one_line(model.forward, width), *beside(drawn, model.signs)]
+
+
+def _one_line(block: Block, width: int) -> Line:
+    head = line(Span(f"{block.title}  ", block.role), Span(f"{block.name}  ", block.role))
+    if block.array is None:
+        return (*head, Span("·", "dim"))
+    return fit((*head, *inline(block.array, block.role.partition(".")[0], max(width - width_of(head), CELL))), width)
+
+
+def _stacked(model: StepModel, width: int, rows: int, columns: int) -> list[Line] | None:
+    """One array above the other."""
+    lines: list[Line] = [] if model.forward is None else [_one_line(model.forward, width)]
+    for i, block in enumerate(model.blocks):
+        if i and i - 1 < len(model.signs) and model.signs[i - 1]:
+            lines.append((Span(model.signs[i - 1]),))
+        lines += [fit(row, width) for row in draw_block(block, rows, columns, widest=width).lines]
+    return lines
+
+
+def _totals(model: StepModel, width: int, rows: int, columns: int) -> list[Line]:
+    """The gradient before, what is added, and after."""
+    if not model.total_text:
+        return []
+    first = _headed(model.total_text, model.contribution, width)
+    if not model.totals:
+        return [first]
+    drawn = _drawn(model.totals, rows, columns, max(width // 3, 16))
+    if width_beside(drawn, model.total_signs) <= width:
+        return [first, *beside(drawn, model.total_signs)]
+    return [first, *[_one_line(block, width) for block in model.totals]]

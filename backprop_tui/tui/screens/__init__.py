@@ -1,0 +1,1 @@
+"""The screens: stepping, choosing a scenario, enlarged arrays, help, and where to go."""

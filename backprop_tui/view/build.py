@@ -1,0 +1,223 @@
+"""Debugger → the models of the other panels. Nothing here walks the whole recording."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from backprop_tui.debugger import Debugger
+from backprop_tui.format import clean, shape_text
+from backprop_tui.plan import PHASES, Phase, Plan
+from backprop_tui.recording import State
+from backprop_tui.scenario import Note
+from backprop_tui.view.models import (
+    HeaderModel,
+    NotesModel,
+    ProgramModel,
+    StepRow,
+    StepsModel,
+    TimelineModel,
+    VariableRow,
+    VariablesModel,
+)
+from backprop_tui.wording import Wording
+
+#: Of a program with more variables, those around the step are shown.
+MOST_VARIABLES = 200
+
+
+def header_model(debugger: Debugger, *, playing: bool = False) -> HeaderModel:
+    """The line at the top."""
+    place = debugger.place
+    scenario = debugger.scenario
+    return HeaderModel(
+        clean(scenario.title),
+        clean(scenario.name),
+        place.phase if place else None,
+        debugger.position,
+        debugger.total,
+        place.iteration + 1 if place else 1,
+        debugger.plan.iterations,
+        playing,
+        debugger.stage,
+        _context(debugger),
+    )
+
+
+def _context(debugger: Debugger) -> str:
+    """Which call and which turns of which loops the step is in, in words."""
+    place = debugger.place
+    if place is None or place.phase not in ("forward", "backward"):
+        return ""
+    graph = debugger.graph
+    statement = graph.statement(debugger.plan.node_at(place))
+    frame = graph.frames[statement.frame]
+    parts = [f"in {frame.name}"] if frame.name else []
+    parts += [f"{name} = {value} ({turn} of {total})" for name, value, turn, total in statement.loops]
+    return clean(", ".join(parts))
+
+
+def timeline_model(debugger: Debugger) -> TimelineModel:
+    """The line at the bottom, of the iteration one is in."""
+    plan = debugger.plan
+    iteration = debugger.place.iteration if debugger.place else 0
+    spans: list[tuple[Phase, int, int]] = []
+    for phase in PHASES:
+        count = plan.phase_steps(phase)
+        if count:
+            first = plan.step_of(iteration, phase)
+            spans.append((phase, first, first + count - 1))
+    return TimelineModel(
+        tuple(spans), debugger.position, iteration * plan.period, (iteration + 1) * plan.period
+    )
+
+
+def program_model(debugger: Debugger) -> ProgramModel:
+    """The source, with the sub-expression that is executing marked."""
+    graph = debugger.graph
+    lines = tuple(clean(text) for text in graph.source.strip("\n").split("\n"))
+    skipped = len(graph.source) - len(graph.source.lstrip("\n"))
+    place = debugger.place
+    marks: list[tuple[int, int, int]] = []
+    calls: list[int] = []
+    phase = place.phase if place else None
+    if place and place.phase in ("forward", "backward"):
+        node = debugger.plan.node_at(place)
+        k = node - graph.leaves
+        first, start_column = graph.place(graph.starts[k])
+        last, end_column = graph.place(graph.ends[k])
+        for number in range(first, last + 1):
+            index = number - 1 - skipped
+            length = len(lines[index]) if 0 <= index < len(lines) else 0
+            start = start_column - 1 if number == first else 0
+            end = end_column - 1 if number == last else length
+            marks.append((number - skipped, start, end))
+        frame = graph.frame(node)
+        while frame.index:
+            statement = graph.statements[frame.statement]
+            calls.append(statement.line - skipped)
+            frame = graph.frames[statement.frame]
+    elif place and place.phase == "seed" and graph.loss >= graph.leaves:
+        line = graph.line_of(graph.loss) - skipped
+        marks.append((line, 0, len(lines[line - 1])))
+    stops = {b.line for b in debugger.scenario.breakpoints if b.line is not None}
+    for stop in debugger.scenario.breakpoints:
+        node_index = graph.resolve(stop.at) if stop.at else None
+        if node_index is not None and node_index >= graph.leaves:
+            stops.add(graph.line_of(node_index))
+    return ProgramModel(
+        lines, tuple(marks), phase, frozenset(line - skipped for line in stops), tuple(calls)
+    )
+
+
+def steps_model(debugger: Debugger, wording: Wording) -> StepsModel:
+    """The list of steps; a row's text is made when it is drawn."""
+    plan = debugger.plan
+
+    def row(number: int) -> StepRow:
+        place = plan.place(number)
+        node = wording.name(plan.node_at(place))
+        if place.phase == "backward":
+            return StepRow(number, "backward", f"{node} → {wording.name(plan.targets[place.index])}")
+        if place.phase == "forward":
+            index = plan.node_at(place)
+            if plan.graph.names.get(index) is None:
+                return StepRow(number, "forward", node)
+            return StepRow(number, "forward", f"{node} = {wording.definition(index)}")
+        if place.phase == "seed":
+            return StepRow(number, "seed", f"∂{wording.loss}/∂{wording.loss} = 1")
+        return StepRow(number, "update", node)
+
+    return StepsModel(debugger.position, debugger.total, row)
+
+
+def variables_model(debugger: Debugger, wording: Wording) -> VariablesModel:
+    """The variables in a fixed order: parameters, what the program assigns, data; what this step changed is marked."""
+    state = debugger.state
+    graph, plan = debugger.graph, debugger.plan
+    place = debugger.place
+    node = target = -1
+    if place is not None and debugger.stage is None:
+        if place.phase == "forward":
+            node = plan.node_at(place)
+        elif place.phase == "seed":
+            target = graph.loss
+        elif place.phase == "backward":
+            target = plan.targets[place.index]
+        else:
+            node = plan.node_at(place)
+    rows = []
+    for index in _shown(debugger):
+        kind = graph.kinds[index] if index < graph.leaves else "computed"
+        value = state.value(index) if state.has_value(index) else None
+        gradient = state.gradient(index)
+        rows.append(
+            VariableRow(
+                index,
+                wording.name(index),
+                shape_text(graph.shapes[index]),
+                value,
+                "" if value is not None else f"in step {plan.step_of(state.iteration, 'forward', index - graph.leaves)}",
+                gradient,
+                "" if gradient is not None else _no_gradient(plan, state, index),
+                index == node,
+                index == target,
+                kind,
+            )
+        )
+    return VariablesModel(tuple(rows))
+
+
+def _shown(debugger: Debugger) -> list[int]:
+    """Parameters, computed names in the program's order, then data; of very many, a window around the current node."""
+    graph = debugger.graph
+    leaves = [i for i in range(graph.leaves) if graph.kinds[i] != "constant"]
+    parameters = [i for i in leaves if graph.kinds[i] == "parameter"]
+    data = [i for i in leaves if graph.kinds[i] == "data"]
+    named = graph.named_applications
+    if len(parameters) + len(named) + len(data) <= MOST_VARIABLES:
+        return [*parameters, *named, *data]
+    place = debugger.place
+    around = debugger.plan.node_at(place) if place else 0
+    center = int(np.searchsorted(named, around))
+    start = max(0, min(center - MOST_VARIABLES // 2, len(named) - MOST_VARIABLES))
+    window = list(named[start : start + MOST_VARIABLES])
+    near = [i for i in leaves if place and i in graph.operands_of(around)] if around >= graph.leaves else []
+    return [*near, *window]
+
+
+def _no_gradient(plan: Plan, state: State, node: int) -> str:
+    """In words, when a node's first contribution comes, or that none does."""
+    if node == plan.graph.loss:
+        return f"in step {plan.step_of(state.iteration, 'seed')}"
+    writes = plan.writes_to(node)
+    if len(writes):
+        return f"in step {plan.step_of(state.iteration, 'backward', int(writes[0]))}"
+    if not plan.graph.needs[node]:
+        return "gets none"
+    return "0: not in the loss"
+
+
+def notes_model(debugger: Debugger) -> NotesModel:
+    """The notes of this step, and what the scenario says of itself."""
+    scenario = debugger.scenario
+    here = tuple(clean(note.text) for note in scenario.notes if _applies(debugger, note))
+    return NotesModel(here, clean(scenario.description, keep_newlines=True), clean(scenario.source))
+
+
+def _applies(debugger: Debugger, note: Note) -> bool:
+    place = debugger.place
+    if place is None or (note.phase is not None and note.phase != place.phase):
+        return False
+    graph, plan = debugger.graph, debugger.plan
+    node = plan.node_at(place)
+    if place.phase == "seed":
+        return note.phase == "seed"
+    if note.line is not None:
+        return place.phase in ("forward", "backward") and graph.line_of(node) == note.line
+    wanted = graph.resolve(note.node_name) if note.node_name else None
+    if wanted is None:
+        return False
+    if place.phase == "backward":
+        return wanted == plan.targets[place.index] or wanted == node == graph.loss
+    return wanted == node
+

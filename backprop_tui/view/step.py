@@ -1,0 +1,259 @@
+"""The Step panel's model: the multiplication itself, or what stands in its place in the other phases."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from backprop_tui.debugger import Debugger, Stage
+from backprop_tui.format import plain, shape_text
+from backprop_tui.ops.op import Array
+from backprop_tui.recording import Recording
+from backprop_tui.steps import BackwardStep, ForwardStep, SeedStep, UpdateStep
+from backprop_tui.view.models import Block, StepModel
+from backprop_tui.view.sentences import as_entered, backward_sentences, forward_sentences
+from backprop_tui.view.text import Line, Span
+from backprop_tui.wording import Wording
+
+SIGN = {"elementwise": "⊙", "left": "@", "right": "@", "broadcast": "⊙", "rearrange": "↦", "dense": "·"}
+STAGES: tuple[Stage, ...] = ("upstream", "local", "product", "sum", "accumulate")
+
+
+def step_model(debugger: Debugger, wording: Wording) -> StepModel:
+    """The model at the debugger's position."""
+    step = debugger.current
+    recording = debugger.recording
+    if isinstance(step, ForwardStep):
+        return _forward(recording, step, wording)
+    if isinstance(step, SeedStep):
+        return _seed(step, wording)
+    if isinstance(step, BackwardStep):
+        return _backward(recording, step, wording, debugger.stage)
+    if isinstance(step, UpdateStep):
+        return _update(recording, step, wording)
+    return _start(debugger, wording)
+
+
+def _start(debugger: Debugger, wording: Wording) -> StepModel:
+    plan = debugger.plan
+    return StepModel(
+        "start",
+        "",
+        (),
+        "",
+        None,
+        (),
+        (),
+        (),
+        (),
+        (),
+        "",
+        "",
+        (
+            f"{plan.forward_steps} operations forward compute {wording.loss}; "
+            f"{plan.backward_steps} multiplications backward find how much {wording.loss} minds each parameter moving.",
+        ),
+        (
+            "Nothing is executed yet.",
+            "s or → takes one step, S or ← takes it back, ? shows every key.",
+        ),
+    )
+
+
+def _forward(recording: Recording, step: ForwardStep, wording: Wording) -> StepModel:
+    name = wording.name(step.node_index)
+    definition = wording.definition(step.node_index)
+    op = recording.graph.op_of(step.node_index)
+    blocks = []
+    seen: set[int] = set()
+    for index in step.operand_indices:
+        if index not in recording.graph.constants and index not in seen:
+            blocks.append(Block("forward", "operand", wording.name(index), recording.value(step.iteration, index)))
+            seen.add(index)
+    sign = {"add": "+", "subtract": "−", "multiply": "⊙", "divide": "/", "matmul": "@"}.get(op.name)
+    inline = sign is not None and len(blocks) == len(step.operand_indices) == 2
+    result = Block("forward.result", "forward value", name if name != definition else definition, step.value)
+    signs = (sign or "", "=") if inline else ("",) * max(len(blocks) - 1, 0) + (("→",) if blocks else ())
+    named = recording.graph.names.get(step.node_index) is not None
+    equation: Line = (
+        (Span(name, "forward"), Span("  =  "), Span(definition)) if named else (Span(definition, "forward"),)
+    )
+    return StepModel(
+        f"forward  {name}",
+        "forward",
+        equation,
+        op.name.replace("_", " "),
+        None,
+        (*blocks, result),
+        signs,
+        (),
+        (),
+        (),
+        "",
+        "",
+        tuple(forward_sentences(recording, step, wording)),
+    )
+
+
+def _seed(step: SeedStep, wording: Wording) -> StepModel:
+    loss = wording.loss
+    return StepModel(
+        f"seed  ∂{loss}/∂{loss}",
+        "upstream",
+        (Span(f"∂{loss}/∂{loss}", "upstream"), Span("  =  1")),
+        "the seed",
+        None,
+        (Block("upstream", "seed", f"∂{loss}/∂{loss}", step.grad),),
+        (),
+        (),
+        (),
+        (),
+        "",
+        "",
+        (
+            f"{loss} moves exactly as much as itself. From this 1 the backward pass walks from {loss} towards the "
+            "parameters, multiplying in one local derivative after another.",
+        ),
+    )
+
+
+def _update(recording: Recording, step: UpdateStep, wording: Wording) -> StepModel:
+    name, gradient = wording.name(step.node_index), wording.gradient(step.node_index)
+    rate = recording.plan.learning_rate
+    change = np.asarray(step.after) - np.asarray(step.before)
+    return StepModel(
+        f"update  {name}",
+        "product",
+        (Span(name, "product"), Span("  ←  "), Span(name, "forward"), Span("  −  η "), Span(gradient, "upstream")),
+        f"η = {plain(rate)}",
+        None,
+        (
+            Block("forward", "before", name, step.before),
+            Block("upstream", "gradient", gradient, step.grad),
+            Block("product", "after", name, step.after),
+        ),
+        (f"− {plain(rate)} ·", "="),
+        (),
+        (),
+        (),
+        "",
+        "",
+        (
+            f"{name} moves against its gradient, by η = {plain(rate)} times it; the largest change of an entry is "
+            f"{plain(float(np.max(np.abs(change), initial=0.0)))}. The gradients start from nothing again in the next iteration.",
+        ),
+    )
+
+
+def _backward(recording: Recording, step: BackwardStep, wording: Wording, stage: Stage | None) -> StepModel:
+    node, operand = wording.name(step.node_index), wording.name(step.operand_index)
+    up_name, own_name = wording.gradient(step.node_index), wording.gradient(step.operand_index)
+    local_text = wording.local(step)
+    reached = STAGES.index(stage) if stage is not None else len(STAGES)
+    reads = _reads(step, wording)
+    local_name = wording.derivative(wording.enclosed(step.node_index), step.operand_index)
+    sign = SIGN[step.how]
+    upstream = Block("upstream", "upstream", up_name, as_entered(step), _entered_note(step))
+    local_note = f"reads {reads}" if reads else "reads nothing"
+    local_array = _shown_local(step)
+    local = Block("local", "local derivative", local_name, local_array if reached >= 1 else None, local_note)
+    product = Block("product", "product", f"to {own_name}", step.product if reached >= 2 else None)
+    left = step.how == "left"
+    pair = (local, upstream) if left else (upstream, local)
+    local_span = Span(local_text if step.how != "rearrange" else local_text, "local")
+    up_span = Span(up_name, "upstream")
+    middle = (local_span, Span(f"  {sign}  "), up_span) if left else (up_span, Span(f"  {sign}  "), local_span)
+    axes = ", ".join(map(str, step.summed_axes))
+    summed = (Span(f"Σ axis {axes} "),) if step.summed_axes else ()
+    equation: Line = (Span(own_name, "product"), Span("  =  "), *summed, *middle)
+    several = step.contribution_number[1] > 1
+    if several:
+        equation = (Span("this contribution to ", "dim"), *equation)
+    forward = Block("forward", "forward value", _definition(recording, step, wording), recording.value(step.iteration, step.node_index))
+    totals, total_signs, total_text = _totals(step, wording, reached)
+    number, count = step.contribution_number
+    return StepModel(
+        f"backward  {node} → {operand}",
+        "upstream",
+        equation,
+        f"because {_definition(recording, step, wording)}",
+        forward,
+        (*pair, product),
+        (sign, "="),
+        totals,
+        total_signs,
+        total_text,
+        f"contribution {number} of {count}",
+        _warning(step),
+        tuple(backward_sentences(recording, step, wording, stage)),
+    )
+
+
+def _definition(recording: Recording, step: BackwardStep, wording: Wording) -> str:
+    definition = wording.definition(step.node_index)
+    if recording.graph.names.get(step.node_index) is None:
+        return definition
+    return f"{wording.name(step.node_index)} = {definition}"
+
+
+def _reads(step: BackwardStep, wording: Wording) -> str:
+    names = [wording.name(i) for i in dict.fromkeys(step.read_indices)]
+    return ", ".join(names)
+
+
+def _entered_note(step: BackwardStep) -> str:
+    entered = step.derivative.upstream_as
+    own = np.shape(step.upstream)
+    return f"{shape_text(own)}, entering as {shape_text(entered)}" if entered not in (None, own) and entered is not None else ""
+
+
+def _shown_local(step: BackwardStep) -> Array:
+    """The local derivative as it is drawn: of a Jacobian in blocks, the first block."""
+    local = np.asarray(step.local)
+    if step.how == "dense" and local.ndim == 4:
+        return local[0, :, 0, :]
+    return local[()]
+
+
+def _warning(step: BackwardStep) -> str:
+    if step.kinks is not None:
+        count = int(np.count_nonzero(step.kinks))
+        where = "here" if np.size(step.kinks) == 1 else f"at {count} of {np.size(step.kinks)} entries"
+        return f"The derivative does not exist {where}: {step.derivative.convention}."
+    product = np.asarray(step.contribution)
+    if not np.isfinite(product).all():
+        clean_up = np.isfinite(step.upstream).all()
+        local_ok = step.how == "rearrange" or np.isfinite(np.asarray(step.local)).all()
+        if clean_up and local_ok:
+            return "The product is not finite although its factors are: it overflows."
+        source = "the upstream gradient" if not clean_up else "the local derivative"
+        return f"Not finite: it comes from {source}."
+    return ""
+
+
+def _totals(step: BackwardStep, wording: Wording, reached: int) -> tuple[tuple[Block, ...], tuple[str, ...], Line]:
+    """What happens to the operand's gradient: a line of words, and blocks where arrays are summed or added."""
+    operand, gradient = wording.name(step.operand_index), wording.gradient(step.operand_index)
+    head: tuple[Span, ...] = (Span("gradient of "), Span(operand, "strong"), Span(":  "))
+    before = step.before
+    name = "product"
+    blocks: list[Block] = []
+    signs: list[str] = []
+    if step.summed_axes:
+        axes = ", ".join(map(str, step.summed_axes))
+        name = f"Σ product over axis {axes}"
+    if before is not None:
+        blocks.append(Block("upstream", "before", gradient, before))
+        signs.append("+")
+    if step.summed_axes or before is not None:
+        title = f"Σ over axis {axes}" if step.summed_axes else "contribution"
+        shown = step.contribution if reached >= 3 else None
+        blocks.append(Block("product", title, "contribution", shown))
+    if before is not None:
+        signs.append("=")
+        blocks.append(Block("upstream", "after", gradient, step.grad if reached >= 4 else None))
+    first = Span("nothing yet", "dim") if before is None else Span("before", "upstream")
+    text: Line = (*head, first, Span("  +  "), Span(name, "product"))
+    if reached < 4:
+        text = (*text, Span("   not added yet", "dim"))
+    return tuple(blocks), tuple(signs), text
+
