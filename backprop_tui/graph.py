@@ -9,6 +9,7 @@ A graph comes from a `GraphBuilder`; the program text is one way to drive it, no
 
 from __future__ import annotations
 
+import re
 from array import array
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -21,6 +22,15 @@ from backprop_tui.ops.op import Call, Op, Shape
 
 Kind = Literal["data", "parameter", "constant", "application"]
 NO_OPTIONS: Mapping[str, Any] = {}
+#: What a text of several lines may hold besides the expression: a comment, or a line that goes on.
+BETWEEN_LINES = re.compile(r"#[^\n]*|\\\r?\n")
+
+
+def folded(source: str) -> str:
+    """A piece of the program on one line: without comments, its line breaks and runs of spaces one space each."""
+    if "\n" in source:
+        source = BETWEEN_LINES.sub(" ", source)
+    return " ".join(source.split())
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,9 +147,9 @@ class Graph:
         return self.place(self.starts[index - self.leaves])[0]
 
     def text_of(self, index: int) -> str:
-        """The source text of an application, its line breaks and runs of spaces folded."""
+        """The source text of an application, on one line."""
         k = index - self.leaves
-        return " ".join(self.source[self.starts[k] : self.ends[k]].split())
+        return folded(self.source[self.starts[k] : self.ends[k]])
 
     def label(self, index: int) -> str:
         """What a node is called: its own name, or its source text, or a constant's number."""
@@ -250,7 +260,9 @@ class GraphBuilder:
     Until `build`, leaves have negative ids and applications ids from 0.
     """
 
-    def __init__(self, source: str = "", *, limit: int = 2_000_000, over_limit: Callable[[], ScenarioError] | None = None):
+    def __init__(
+        self, source: str = "", *, limit: int = 2_000_000, over_limit: Callable[[], ScenarioError] | None = None
+    ):
         self._source = source
         self._limit = limit
         self._over_limit = over_limit or (lambda: ScenarioError(f"the graph has more than {limit:,} applications"))

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from backprop_tui.errors import ProgramError, did_you_mean
+from backprop_tui.graph import folded
 from backprop_tui.ops import CALLABLE, OPS
 from backprop_tui.ops.op import REQUIRED, Op
 
@@ -44,6 +45,7 @@ WHOLE: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
     ast.Mult: lambda a, b: a * b,
     ast.FloorDiv: lambda a, b: a // b,
     ast.Mod: lambda a, b: a % b,
+    ast.Pow: lambda a, b: a**b,
 }
 #: What is often written and what to write instead.
 INSTEAD: dict[type[ast.AST], str] = {
@@ -150,7 +152,7 @@ def literal_number(node: ast.expr) -> float | None:
 
 
 def static(text: Text, node: ast.expr, known: Mapping[str, float]) -> Any:
-    """The value of an option, an index or a bound of a loop: whole numbers, loop variables, tuples, True, False, None."""
+    """The value of an option, an index or a bound of a loop: numbers, loop variables, tuples, True, False, None."""
     if isinstance(node, ast.Constant) and (node.value is None or type(node.value) in (int, float, bool)):
         if isinstance(node.value, int) and node.value >= 2**62:
             raise text.error(node, "too large a whole number for an index, an option or a bound", "use a smaller one")
@@ -165,7 +167,8 @@ def static(text: Text, node: ast.expr, known: Mapping[str, float]) -> Any:
             return -value if isinstance(node.op, ast.USub) else value
     if isinstance(node, ast.BinOp) and type(node.op) in WHOLE:
         left, right = static(text, node.left, known), static(text, node.right, known)
-        if isinstance(left, int) and isinstance(right, int) and max(abs(left), abs(right)) < 2**62:
+        small = isinstance(left, int) and isinstance(right, int) and max(abs(left), abs(right)) < 2**62
+        if small and not (isinstance(node.op, ast.Pow) and not 0 <= right <= 62):
             try:
                 return WHOLE[type(node.op)](left, right)
             except ZeroDivisionError:
@@ -221,13 +224,15 @@ def lower(
         span = text.span(node)
         number = literal_number(node)
         if number is not None:
-            code.append(Instruction("number", span, name=text.source(node), number=number))
+            code.append(Instruction("number", span, name=folded(text.source(node)), number=number))
         elif isinstance(node, ast.Name):
             code.append(Instruction("name", span, name=node.id, node=node))
         elif isinstance(node, ast.BinOp):
             if type(node.op) not in BINARY:
-                raise text.error(node, f"the operator in '{_short(text, node)}' is not of the language", "+ - * / ** @ are")
-            pending += [Instruction("op", span, op=OPS[BINARY[type(node.op)]], count=2, node=node), node.right, node.left]
+                message = f"the operator in '{_short(text, node)}' is not of the language"
+                raise text.error(node, message, "+ - * / ** @ are")
+            binary = Instruction("op", span, op=OPS[BINARY[type(node.op)]], count=2, node=node)
+            pending += [binary, node.right, node.left]
         elif isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
             pending += [Instruction("op", span, op=OPS["negative"], count=1, node=node), node.operand]
         elif isinstance(node, ast.Compare):
@@ -254,7 +259,7 @@ def lower(
 
 
 def _short(text: Text, node: ast.expr) -> str:
-    source = " ".join(text.source(node).split())
+    source = folded(text.source(node))
     return source if len(source) <= 40 else source[:39] + "…"
 
 
@@ -282,10 +287,12 @@ def _call(
     """The instruction of a call, and the expressions of its operands."""
     if isinstance(node.func, ast.Attribute):
         name = node.func.attr
-        hint = f"write {name}({_short(text, node.func.value)}, …)" if name in CALLABLE else "ops are called by their bare name"
+        call = f"write {name}({_short(text, node.func.value)}, …)"
+        hint = call if name in CALLABLE else "ops are called by their bare name"
         raise text.error(node.func, f"'.{name}(…)' is not of the language", hint)
     if not isinstance(node.func, ast.Name):
-        raise text.error(node.func, f"'{_short(text, node.func)}' cannot be called", "ops and functions are called by name")
+        message = f"'{_short(text, node.func)}' cannot be called"
+        raise text.error(node.func, message, "ops and functions are called by name")
     name = node.func.id
     for keyword in node.keywords:
         if keyword.arg is None:
@@ -296,7 +303,8 @@ def _call(
         return Instruction("call", span, name=name, count=len(arguments), keywords=keywords, node=node), arguments
     if name == "grad":
         if not allow_grad:
-            raise text.error(node, "grad(…) is not allowed in the program", "it belongs in claims, conditions and watches")
+            hint = "it belongs in claims, conditions and watches"
+            raise text.error(node, "grad(…) is not allowed in the program", hint)
         if len(node.args) != 1 or node.keywords or not isinstance(node.args[0], ast.Name):
             raise text.error(node, "grad(…) takes one name", "for example grad(W1)")
         return Instruction("grad", span, name=node.args[0].id, node=node), []
@@ -322,6 +330,8 @@ def _op_call(text: Text, node: ast.Call, span: tuple[int, int], op: Op) -> tuple
         options = list(zip(op.options, arguments[wanted:], strict=False))
         if len(arguments) - wanted > len(op.options):
             raise text.error(node, f"{op.name} takes {_operands(op)}, not {len(arguments)}")
+        if len(options) > 1:  # NumPy has other options between these
+            raise text.error(options[1][1], f"'{options[1][0]}' of {op.name} has no place", f"write {options[1][0]}=…")
         arguments = arguments[:wanted]
     if len(arguments) < wanted:
         raise text.error(node, f"{op.name} takes {_operands(op)}, not {len(arguments)}")

@@ -9,7 +9,6 @@ one; a comparison in brackets is 1 where it holds and 0 elsewhere; Σ and ``mean
 from __future__ import annotations
 
 import ast
-import operator
 import re
 import warnings
 from collections.abc import Callable, Iterable, Mapping
@@ -17,7 +16,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from types import MappingProxyType
 
-from backprop_tui.format import MINUS, clean, cut, shape_text, subscript, superscript
+from backprop_tui.format import MINUS, clean, cut, subscript, superscript
 from backprop_tui.symbols import NO_SYMBOLS, pretty_name
 
 #: How tightly the outermost operation of a text binds, loosest first. OPEN is Σ a, which reaches over what follows it;
@@ -348,7 +347,7 @@ class _Printer:
             if option == "axis":
                 axis = f"[axis {self.bare(value)}]"
             elif option == "shape":
-                arguments.append(_shape(value) or self.bare(value))
+                arguments.append(self.bare(value, " × ") or "scalar")
             else:
                 same = _dotted(value) == option
                 arguments.append(clean(option) if same else f"{clean(option)} = {self.term(value).text}")
@@ -361,12 +360,12 @@ class _Printer:
             return "Σ" + subscript(axis.value)
         return f"Σ[axis {self.bare(axis)}]"
 
-    def bare(self, node: ast.expr) -> str:
+    def bare(self, node: ast.expr, between: str = ", ") -> str:
         """A tuple without its parentheses, and anything else as it is."""
-        return self.listed(node.elts) if isinstance(node, ast.Tuple) else self.term(node).text
+        return self.listed(node.elts, between) if isinstance(node, ast.Tuple) else self.term(node).text
 
-    def listed(self, nodes: Iterable[ast.expr]) -> str:
-        return ", ".join(self.term(node).text for node in nodes)
+    def listed(self, nodes: Iterable[ast.expr], between: str = ", ") -> str:
+        return between.join(self.term(node).text for node in nodes)
 
     def index(self, node: ast.expr) -> str:
         if isinstance(node, ast.Tuple):
@@ -392,12 +391,3 @@ def _is_silent(option: ast.keyword) -> bool:
     """Whether an option is left out: keepdims, an axis that is None, and the ``axis=axis`` of an op's own formula."""
     none = isinstance(option.value, ast.Constant) and option.value.value is None
     return option.arg == "keepdims" or (option.arg == "axis" and (none or _dotted(option.value) == "axis"))
-
-
-def _shape(node: ast.expr) -> str | None:
-    """The shape that a literal spells, as text; None of anything else."""
-    try:
-        value = ast.literal_eval(node)
-        return shape_text(tuple(map(operator.index, value if isinstance(value, tuple) else (value,)))).replace("-", MINUS)
-    except (ValueError, TypeError):
-        return None

@@ -7,14 +7,16 @@ statement it belongs to, and through that its frame and the turns of the loops a
 from __future__ import annotations
 
 import ast
+import gc
 import keyword
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import cast
 
 from backprop_tui.errors import ProgramError, ScenarioError, ShapeError, did_you_mean
-from backprop_tui.graph import Frame, Graph, GraphBuilder, Statement
+from backprop_tui.graph import Frame, Graph, GraphBuilder, Statement, folded
 from backprop_tui.language import NAMED_NUMBERS, Instruction, Text, lower, options_of, static
 from backprop_tui.ops import CALLABLE, OPS
 from backprop_tui.ops.op import Shape, show_shape
@@ -40,15 +42,18 @@ class _Scope:
     frame: Frame
     names: dict[str, Held]
     outer: dict[str, Held] | None
+    own: frozenset[str] = frozenset()
+    """The names a function assigns: they are its own throughout, as in Python."""
 
     def get(self, name: str) -> Held | None:
         held = self.names.get(name)
-        if held is None and self.outer is not None:
+        if held is None and self.outer is not None and name not in self.own:
             held = self.outer.get(name)
         return held
 
     def numbers(self) -> dict[str, float]:
-        known = {n: h.value for n, h in (self.outer or {}).items() if isinstance(h, Turn)}
+        outer = (self.outer or {}).items()
+        known = {n: h.value for n, h in outer if isinstance(h, Turn) and n not in self.own}
         return {**known, **{n: h.value for n, h in self.names.items() if isinstance(h, Turn)}}
 
 
@@ -64,7 +69,20 @@ def compile_program(
 
     Raises ProgramError, or ShapeError where shapes do not conform, with line and column in the program.
     """
-    return _Compiler(source, max_steps).run(data, parameters, loss)
+    with _uncollected():
+        return _Compiler(source, max_steps).run(data, parameters, loss)
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Without the collector of cycles, which would walk through the growing tree and graph again and again."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 class _Compiler:
@@ -73,6 +91,7 @@ class _Compiler:
         self.max_steps = max_steps
         self.builder = GraphBuilder(source, limit=max_steps, over_limit=self._too_many)
         self.functions: dict[str, ast.FunctionDef] = {}
+        self.own: dict[str, frozenset[str]] = {}
         self.code: dict[int, list[Instruction]] = {}
         self.counts: Counter[str] = Counter()
         self.calls: Counter[str] = Counter()
@@ -95,16 +114,60 @@ class _Compiler:
         for name, shape in parameters.items():
             scope.names[name] = self.builder.leaf(name, shape, "parameter")
         self.counts.update(scope.names)
+        self.check_size(tree)
         self.block(tree.body, scope)
         variables = {name: held for name, held in scope.names.items() if isinstance(held, int)}
         return self.builder.build(self.find_loss(loss, variables), variables)
 
+    def check_size(self, tree: ast.Module) -> None:
+        """Refuses a program that is sure to unroll to more than the limit, before it is unrolled."""
+        functions = [statement.name for statement in tree.body if isinstance(statement, ast.FunctionDef)]
+        if not functions and not any(isinstance(statement, ast.For) for statement in tree.body):
+            return
+        sizes: dict[str, tuple[int, int]] = {}
+
+        def code(expression: ast.expr) -> list[Instruction]:
+            try:
+                return self.code.setdefault(id(expression), lower(self.text, expression, functions=functions))
+            except ProgramError:
+                return []  # it is raised when it is reached
+
+        def turns(loop: ast.For) -> int:
+            try:
+                return len(range(*[static(self.text, part, {}) for part in getattr(loop.iter, "args", [])]))
+            except OverflowError:
+                return 1 << 62
+            except (ProgramError, TypeError, ValueError):
+                return 0
+
+        def size(body: list[ast.stmt]) -> tuple[int, int]:
+            """At least so many applications, and so many executions of statements."""
+            ops = executions = 0
+            for statement in body:
+                if isinstance(statement, ast.For):
+                    inner, count = size(statement.body), turns(statement)
+                    ops, executions = ops + count * inner[0], executions + count * (1 + inner[1])
+                elif isinstance(statement, ast.FunctionDef):
+                    sizes[statement.name] = size(statement.body)
+                elif isinstance(statement, (ast.Assign, ast.Return)) and statement.value is not None:
+                    parts = [sizes.get(s.name, (0, 0)) for s in code(statement.value) if s.kind == "call"]
+                    made = sum(s.op is not None for s in code(statement.value)) + sum(part[0] for part in parts)
+                    ops += max(made, isinstance(statement, ast.Assign))
+                    executions += 1 + sum(part[1] for part in parts)
+            return ops, executions
+
+        ops, executions = size(tree.body)
+        if ops > self.max_steps or executions > 2 * self.max_steps:
+            raise self._too_many()
+
     def find_loss(self, loss: str | None, variables: Mapping[str, int]) -> int:
         name = loss if loss is not None else self.last
         if name is None:
-            raise ProgramError("the program assigns nothing", hint="its last line should be the loss, for example L = …")
+            hint = "its last line should be the loss, for example L = …"
+            raise ProgramError("the program assigns nothing", hint=hint)
         if name not in variables:
-            raise ProgramError(f"the loss '{name}' is not a variable of the program", hint=did_you_mean(name, variables))
+            hint = did_you_mean(name, variables)
+            raise ProgramError(f"the loss '{name}' is not a variable of the program", hint=hint)
         shape = self.builder.shape(variables[name])
         if shape != ():
             raise ShapeError(
@@ -147,7 +210,7 @@ class _Compiler:
             ast.Import: "the ops are there without it",
             ast.ImportFrom: "the ops are there without it",
         }
-        first = " ".join(self.text.source(statement).split())
+        first = folded(self.text.source(statement))
         first = first if len(first) <= 40 else first[:39] + "…"
         hint = hints.get(type(statement), "assignments, def, return and for over range are")
         return self.text.error(statement, f"the statement '{first}' is not of the language", hint)
@@ -190,19 +253,27 @@ class _Compiler:
     def define(self, statement: ast.FunctionDef, scope: _Scope) -> None:
         name, arguments = statement.name, statement.args
         if scope.frame.index != 0 or self.loops:
-            raise self.text.error(statement, "a function inside a function or a loop", "define it at the top of the program")
+            hint = "define it at the top of the program"
+            raise self.text.error(statement, "a function inside a function or a loop", hint)
         if name in CALLABLE or name in scope.names or name in self.functions or name in ("grad", "range"):
             raise self.text.error(statement, f"the name '{name}' is taken", "choose another name for the function")
         if arguments.vararg or arguments.kwarg or arguments.kwonlyargs or arguments.defaults or statement.decorator_list:
             raise self.text.error(statement, f"'{name}' has more than plain parameters", f"write def {name}(x, W, b):")
+        seen: set[str] = set()
         for parameter in [*arguments.posonlyargs, *arguments.args]:
             self.check_name(parameter.arg, parameter)
+            if parameter.arg in seen:
+                raise self.text.error(parameter, f"'{name}' has two parameters '{parameter.arg}'", "rename one")
+            seen.add(parameter.arg)
         if not isinstance(statement.body[-1], ast.Return):
             raise self.text.error(statement.body[-1], f"the function '{name}' does not end in return", "return its result")
         for inner in statement.body[:-1]:
             if isinstance(inner, ast.Return):
                 raise self.text.error(inner, f"'{name}' returns before its end", "return only in its last line")
         self.functions[name] = statement
+        targets = [t for s in ast.walk(statement) if isinstance(s, ast.Assign) for t in s.targets]
+        targets += [s.target for s in ast.walk(statement) if isinstance(s, ast.For)]
+        self.own[name] = frozenset(t.id for t in targets if isinstance(t, ast.Name))
 
     def loop(self, statement: ast.For, scope: _Scope) -> None:
         call, target = statement.iter, statement.target
@@ -295,7 +366,7 @@ class _Compiler:
             at.line, at.column = line, step.span[0] - (self.text.text.rfind("\n", 0, step.span[0]) + 1) + 1
         error.line, error.column = at.line, at.column
         if isinstance(error, ShapeError):
-            error.source = " ".join(self.text.text[step.span[0] : step.span[1]].split())
+            error.source = folded(self.text.text[step.span[0] : step.span[1]])
             short = error.source if len(error.source) <= 60 else error.source[:59] + "…"
             error.message = f"in '{short}': {error.message}"
         return error
@@ -304,18 +375,23 @@ class _Compiler:
         held = scope.get(step.name)
         if held is not None:
             return held
-        if step.name in NAMED_NUMBERS:
+        if step.name in NAMED_NUMBERS and step.name not in scope.own:
             return self.builder.constant(NAMED_NUMBERS[step.name], step.name)
         assert step.node is not None
         if step.name in CALLABLE or step.name in self.functions:
             raise self.text.error(step.node, f"'{step.name}' is called with parentheses", f"write {step.name}(…)")
+        if step.name in scope.own:
+            hint = "a function that assigns a name has it to itself; pass the other one in as a parameter"
+            raise self.text.error(step.node, f"'{step.name}' is read before it is assigned", hint)
         known = {*scope.names, *(scope.outer or {}), *NAMED_NUMBERS}
         raise self.text.error(step.node, f"unknown name '{step.name}'", did_you_mean(step.name, known))
 
     def call(self, step: Instruction, arguments: list[Held], scope: _Scope, statement: int) -> Held:
         """Inlines a function as a frame of its own."""
-        function = self.functions[step.name]
         assert step.node is not None
+        function = self.functions.get(step.name)
+        if function is None:
+            raise self.text.error(step.node, f"'{step.name}' is called before it is defined", "define it further up")
         if step.name in self.active:
             raise self.text.error(step.node, f"'{step.name}' calls itself", "recursion is not of the language; use a loop")
         if len(self.active) >= MAX_FRAMES:
@@ -330,7 +406,7 @@ class _Compiler:
         outer = scope.names if scope.frame.index == 0 else scope.outer
         self.active.append(step.name)
         loops, self.loops = self.loops, ()
-        result = self.block(function.body, _Scope(frame, names, outer))
+        result = self.block(function.body, _Scope(frame, names, outer, self.own[step.name]))
         self.loops = loops
         self.active.pop()
         assert result is not None

@@ -160,6 +160,7 @@ RULES = [
     ("reshape(a, shape=(2, 3))", "reshape(a, 2 × 3)"),
     ("reshape(a, shape=6)", "reshape(a, 6)"),
     ("reshape(a, shape=(2, -1))", "reshape(a, 2 × −1)"),
+    ("reshape(a, shape=())", "reshape(a, scalar)"),
     ("reshape(a, shape=shape)", "reshape(a, shape)"),
     ("exp(a) / sum(exp(a), axis=axis, keepdims=True)", "exp(a) / (Σ exp(a))"),
     ("transpose(a, axes=axes)", "transpose(a, axes)"),

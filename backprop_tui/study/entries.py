@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,7 +35,7 @@ Index = tuple[int | str, ...]
 _LETTERS = dict(zip("ijklmnprstuvx", "ᵢⱼₖₗₘₙₚᵣₛₜᵤᵥₓ", strict=True))
 #: What in a formula makes one entry of a local derivative depend on other entries.
 _COUPLING = re.compile(r"\b(?:sum|mean|max|min|softmax|log_softmax)\(")
-#: The forward ops that move entries.
+#: The ops that move entries: of the value of one, the entry itself is all there is to write.
 _MOVING = frozenset({"transpose", "reshape", "index", "concatenate", "stack"})
 
 
@@ -67,10 +67,6 @@ def written_entry(
             return _Backward(graph, step, wording).entry(index)
         return _Forward(graph, step, wording).entry(index)
 
-
-# Indices.
-
-
 def _at(name: str, index: Index) -> str:
     """``W₂[0, 1]``; a scalar has no index."""
     return f"{name}[{', '.join(map(str, index))}]" if index else name
@@ -90,18 +86,8 @@ def _take(array: Array, index: Index) -> Array:
 
 def _moved(index: tuple[int, ...], shape: Shape, to: Shape) -> tuple[int, ...]:
     """An index into ``shape`` as the index of the same entry of the same array reshaped ``to``."""
-    flat = 0
-    for k, size in zip(index, shape, strict=True):
-        flat = flat * size + k
-    found: list[int] = []
-    for size in reversed(to):
-        flat, k = divmod(flat, size)
-        found.append(k)
-    return tuple(reversed(found))
-
-
-# Numbers.
-
+    flat = np.ravel_multi_index(index, shape) if index else 0
+    return tuple(int(k) for k in np.unravel_index(flat, to))
 
 def _joined(count: int, term: Callable[[int], str], between: str = " + ") -> str:
     """The terms of a sum, in full or its beginning and its end."""
@@ -115,8 +101,8 @@ def _number(x: Any) -> str:
     return plain(x, DIGITS)
 
 
-def _times(a: str, b: str) -> str:
-    return f"{a} · {b}"
+def _products(firsts: Array, seconds: Array) -> str:
+    return _joined(firsts.size, lambda k: f"{_number(firsts[k])} · {_number(seconds[k])}")
 
 
 class _Names:
@@ -129,15 +115,13 @@ class _Names:
         self.call = graph.call_of(self.node)
         self.operands = tuple(graph.operands_of(self.node))
         self.used: list[str] = []
-        texts = " ".join(map(wording.name, (self.node, *self.operands)))
-        taken = set(re.findall(r"\w+", texts))
-        self._free: Iterator[str] = iter([letter for letter in _LETTERS if letter not in taken])
+        self.taken = set(re.findall(r"\w+", " ".join(map(wording.name, (self.node, *self.operands)))))
 
     def letter(self) -> str:
         """A letter for one more summed axis; none that is a name here."""
-        letter = next(self._free, f"i{len(self.used)}")
-        self.used.append(letter)
-        return letter
+        free = (letter for letter in _LETTERS if letter not in self.taken and letter not in self.used)
+        self.used.append(next(free, f"i{len(self.used)}"))
+        return self.used[-1]
 
     @property
     def sigma(self) -> str:
@@ -147,10 +131,6 @@ class _Names:
     def entry_of(self, node: int, index: Index) -> Term:
         """An entry of a node."""
         return Term(_at(self.wording.enclosed(node), index), ATOM) if index else self.wording.term(node)
-
-
-# Backward.
-
 
 class _Backward(_Names):
     """Writes entries of a backward step's contribution."""
@@ -177,12 +157,10 @@ class _Backward(_Names):
         us = np.asarray(upstream, np.float64).ravel()
         ls = np.asarray(local, np.float64).ravel()
         total = float((us * ls).sum())
-        first, second = (ls, us) if local_first else (us, ls)
-        numbers = _joined(us.size, lambda k: _times(_number(first[k]), _number(second[k])))
+        numbers = _products(ls, us) if local_first else _products(us, ls)
         terms = tuple(zip(us.tolist(), ls.tolist(), strict=True))
-        return WrittenEntry(
-            self._left(index), self.sigma + _times(*names), numbers, self._result(index, total), terms, total
-        )
+        text = self.sigma + " · ".join(names)
+        return WrittenEntry(self._left(index), text, numbers, self._result(index, total), terms, total)
 
     def _left(self, index: tuple[int, ...]) -> str:
         number, of = self.step.contribution_number
@@ -196,34 +174,24 @@ class _Backward(_Names):
             known = self.step.grad
         return total if known is None else float(np.asarray(known)[index])
 
-    def _upstream(self, index: Index) -> str:
-        return _at(self.wording.gradient(self.node), index)
-
     def _matrix(self, index: tuple[int, ...], at: Index) -> WrittenEntry:
         """A row of the one times a column of the other, summed over the batch too where it was broadcast."""
-        step, left = self.step, self.step.how == "left"
-        rule, out = step.derivative, self.call.out
-        upstream = np.asarray(step.upstream).reshape(out if rule.upstream_as is None else rule.upstream_as)
-        local = np.asarray(step.local)
-        source, slot = (self.operands[0], 0) if left else (self.operands[1], 1)
-        vector = len(self.call.shapes[slot]) == 1  # it entered as a row or column, so nothing is summed inside
-        inner: int | str = 0 if vector else self.letter()
-        if upstream.ndim == 1:
-            batch, row, column = (), at[-1], at[-1]
-            entering: Index = (inner,)
-            us = _take(upstream, entering)
-        else:
-            if rule.result_as is not None:
-                at = (*at, 0) if left else (*at[:-1], 0, at[-1])
-            batch, row, column = at[:-2], at[-2], at[-1]
-            entering = (*batch, inner, column) if left else (*batch, row, inner)
-            us = _take(upstream, entering)
-            us = us[..., 0] if left else us[..., 0, :]
+        step, left, out = self.step, self.step.how == "left", self.call.out
+        upstream, local = np.asarray(step.upstream), np.asarray(step.local)
+        as_matrix = out if len(out) > 1 else (*out, 1) if left else (1, *out)
+        upstream = upstream.reshape(step.derivative.upstream_as or as_matrix)
+        if len(at) < upstream.ndim:
+            at = (*at, 0) if left else (*at[:-1], 0, at[-1])
+        slot = 0 if left else 1  # the factor that stays
+        source, vector = self.operands[slot], len(self.call.shapes[slot]) == 1
+        inner = 0 if vector else self.letter()  # a vector entered as a row or column: nothing is summed inside
+        batch, row, column = at[:-2], at[-2], at[-1]
+        entering: Index = (*batch, inner, column) if left else (*batch, row, inner)
         batch = _fitted(batch, upstream.shape[:-2], local.shape[:-2])
         shown: Index = (*batch, row, inner) if left else (*batch, inner, column)
-        ls = _take(local, shown)
-        ls = ls[..., 0, :] if left else ls[..., 0]
-        if rule.upstream_as is not None:  # the axis that was put in has no index in the gradient's own shape
+        us, ls = _take(upstream, entering), _take(local, shown)
+        us, ls = np.broadcast_arrays(*((us[..., 0], ls[..., 0, :]) if left else (us[..., 0, :], ls[..., 0])))
+        if upstream.ndim > len(out):  # the axis that was put in has no index in the gradient's own shape
             put = len(entering) - (2 if len(self.call.shapes[0]) == 1 else 1)
             entering = (*entering[:put], *entering[put + 1 :])
         if vector:
@@ -232,37 +200,28 @@ class _Backward(_Names):
             factor = _at(self.wording.local(step), shown)
         else:
             factor = _at(self.wording.enclosed(source), (*batch, shown[-1], shown[-2]))
-        us, ls = np.broadcast_arrays(us, ls)
-        names = (factor, self._upstream(entering)) if left else (self._upstream(entering), factor)
+        names = (factor, _at(self.wording.gradient(self.node), entering)) if left else (_at(self.wording.gradient(self.node), entering), factor)
         return self._written(index, names, us, ls, local_first=left)
 
     def _spread(self, index: tuple[int, ...], at: Index) -> WrittenEntry:
         """Entry times entry, with the sum over the axes along which the operand was broadcast."""
-        step, rule = self.step, self.step.derivative
-        product = step.product_shape
-        upstream = np.asarray(step.upstream)
+        rule, product, upstream = self.step.derivative, self.step.product_shape, np.asarray(self.step.upstream)
         if rule.upstream_as is not None:
             upstream = upstream.reshape(rule.upstream_as)
         entering = _fitted(at, product, upstream.shape)
-        shape = tuple(size if isinstance(k, str) else 1 for k, size in zip(at, product, strict=True))
-        us = np.broadcast_to(_take(upstream, entering), shape)
         coupled = _COUPLING.search(rule.formula) is not None
         local = self._coupled(at) if coupled else self._local(at, product)
+        us, ls = np.broadcast_arrays(_take(upstream, entering), local)
         if rule.upstream_as is not None:  # a reduction: no axis of it is summed again
             entering = _moved(tuple(int(k) for k in entering), upstream.shape, self.call.out)
         if coupled:
             factor = _at(f"({self.wording.local(step)})", at)
         else:
-            names: dict[str, str | Term] = {
-                self.op.operand_name(i): self.entry_of(node, _fitted(at, product, self.call.shapes[i]))
-                for i, node in enumerate(self.operands)
-                if len(self.call.shapes[i]) <= len(product)
-            }
-            if self.call.out == product:
-                names["out"] = self.entry_of(self.node, at)
-            written = pretty_term(rule.formula, names=names, symbols={}, loss=self.wording.loss)
-            factor = written.within(PRODUCT, POWER, ATOM)
-        return self._written(index, (self._upstream(entering), factor), us, np.broadcast_to(local, shape))
+            names: dict[str, str | Term] = {"out": self.entry_of(self.node, at)}
+            for operand, node, shape in zip(self.op.operands, self.operands, self.call.shapes, strict=True):
+                names[operand] = self.entry_of(node, _fitted(at, product, shape))
+            factor = pretty_term(rule.formula, names=names, symbols={}).within(PRODUCT, POWER, ATOM)
+        return self._written(index, (_at(self.wording.gradient(self.node), entering), factor), us, ls)
 
     def _local(self, at: Index, product: Shape) -> Array:
         """Entries of a local derivative each of which reads the entries in its own place."""
@@ -282,32 +241,27 @@ class _Backward(_Names):
 
     def _dense(self, index: tuple[int, ...]) -> WrittenEntry:
         """The sum over the outputs that this entry of the operand moves."""
-        step = self.step
-        upstream = np.asarray(step.upstream)
         if self.op.name in ("softmax", "log_softmax"):
             axis = self.call.options.get("axis", -1) % len(index)
             entering: Index = (*index[:axis], self.letter(), *index[axis + 1 :])
-            out, j = _take(step.read_values[0], entering).ravel(), index[axis]
+            out, j = _take(self.step.read_values[0], entering).ravel(), index[axis]
             # column j of diag(s) − s sᵀ, and of I − 1 exp(out)ᵀ
             local = -out * out[j] if self.op.name == "softmax" else np.full(out.shape, -np.exp(out[j]))
             local[j] += out[j] if self.op.name == "softmax" else 1
         else:
             entering = tuple(self.letter() for _ in self.call.out)
-            local = np.asarray(step.local)[(..., *index)]
-        factor = self.wording.derivative(_at(self.wording.enclosed(self.node), entering), step.operand_index)
-        return self._written(
-            index, (self._upstream(entering), _at(factor, index)), _take(upstream, entering), local
-        )
+            local = np.asarray(self.step.local).reshape(-1, *self.call.shapes[self.step.slot])[:, *index]
+        text = self.wording.derivative(self.entry_of(self.node, entering).text, self.step.operand_index)
+        upstream = _take(self.step.upstream, entering)
+        return self._written(index, (_at(self.wording.gradient(self.node), entering), _at(text, index)), upstream, local)
 
     def _rearranged(self, index: tuple[int, ...]) -> WrittenEntry:
         """The entry of the upstream gradient that this one became, or nothing."""
         found = self._became(index)
         if found is None:
-            zero = self._result(index, 0.0)
-            return WrittenEntry(self._left(index), "0: this entry was not taken", "0", zero, (), 0.0)
+            return WrittenEntry(self._left(index), "0: this entry was not taken", "0", 0.0, (), 0.0)
         value = float(np.asarray(self.step.upstream)[found])
-        result = self._result(index, value)
-        return WrittenEntry(self._left(index), self._upstream(found), _number(value), result, ((value, 1.0),), value)
+        return WrittenEntry(self._left(index), _at(self.wording.gradient(self.node), found), _number(value), value, ((value, 1.0),), value)
 
     def _became(self, index: tuple[int, ...]) -> tuple[int, ...] | None:
         """Where an entry of the operand stands in the result; looked up whole only for an op that is not known here."""
@@ -326,26 +280,15 @@ class _Backward(_Names):
             start = sum(shape[axis] for shape in self.call.shapes[:slot])
             return (*index[:axis], index[axis] + start, *index[axis + 1 :])
         if name == "index":
-            return self._indexed(index, options.get("index", ()))
+            parts = options.get("index", ())
+            parts = parts if isinstance(parts, tuple) else (parts,)
+            taken = [range(size)[part] for size, part in zip(own, parts, strict=False)]
+            if any(k != t if isinstance(t, int) else k not in t for k, t in zip(index, taken, strict=False)):
+                return None
+            found = [t.index(k) for k, t in zip(index, taken, strict=False) if not isinstance(t, int)]
+            return (*found, *index[len(parts) :])
         flat = int(np.asarray(self.step.local)[index])
         return None if flat < 0 else _moved((flat,), (math.prod(out),), out)
-
-    def _indexed(self, index: tuple[int, ...], parts: Any) -> tuple[int, ...] | None:
-        found: list[int] = []
-        parts = parts if isinstance(parts, tuple) else (parts,)
-        for k, size, part in zip(index, self.call.shapes[0], parts, strict=False):
-            if isinstance(part, slice):
-                taken = range(*part.indices(size))
-                if k not in taken:
-                    return None
-                found.append(taken.index(k))
-            elif k != part % size:
-                return None
-        return (*found, *index[len(parts) :])
-
-
-# Forward.
-
 
 class _Forward(_Names):
     """Writes entries of a forward step's value."""
@@ -370,33 +313,24 @@ class _Forward(_Names):
             return self._product(index)
         if name in ("sum", "mean", "max", "min"):
             return self._reduced(name, index, result)
-        if name in ("half_squared_error", "squared_error", "mean_squared_error"):
+        if name.endswith("squared_error"):
             return self._squares(name)
         if name == "softmax_cross_entropy":
             return self._cross_entropy()
         if name in ("softmax", "log_softmax"):
             return self._normalised(name, index, result)
-        if name in _MOVING:
-            return _at(f"({self.wording.definition(self.node)})", index), _number(result), [result], [1.0]
         return self._entrywise(index, result)
 
     def _product(self, index: tuple[int, ...]) -> tuple[str, str, Any, Any]:
         a, b = self.values
-        inner = self.letter()
-        rest: Index = index
-        column: Index = ()
-        row: Index = ()
-        if b.ndim > 1:
-            rest, column = rest[:-1], rest[-1:]
-        if a.ndim > 1:
-            rest, row = rest[:-1], rest[-1:]
-        frame = self.call.out[: len(rest)]
-        left = (*_fitted(rest, frame, a.shape[:-2]), *row, inner)
-        right = (*_fitted(rest, frame, b.shape[:-2]), inner, *column)
+        inner, rows, columns = self.letter(), min(a.ndim - 1, 1), min(b.ndim - 1, 1)
+        lead = len(index) - rows - columns
+        batch, frame, row, column = index[:lead], self.call.out[:lead], index[lead : lead + rows], index[lead + rows :]
+        left = (*_fitted(batch, frame, a.shape[:-2]), *row, inner)
+        right = (*_fitted(batch, frame, b.shape[:-2]), inner, *column)
         us, vs = _take(a, left).ravel(), _take(b, right).ravel()
-        names = (self.entry_of(self.operands[0], left).text, self.entry_of(self.operands[1], right).text)
-        numbers = _joined(us.size, lambda k: _times(_number(us[k]), _number(vs[k])))
-        return self.sigma + _times(*names), numbers, us, vs
+        one, other = (self.entry_of(*pair).text for pair in zip(self.operands, (left, right), strict=True))
+        return f"{self.sigma}{one} · {other}", _products(us, vs), us, vs
 
     def _reduced(self, name: str, index: tuple[int, ...], result: float) -> tuple[str, str, Any, Any]:
         (value,), options = self.values, self.call.options
@@ -448,8 +382,7 @@ class _Forward(_Names):
         minus_logs, targets = -log_softmax(logits).ravel(), target.ravel()
         _, wanted = self._all(logits.shape)
         logs = _at(f"log_softmax({self.wording.name(self.operands[0])})", tuple(self.used))
-        text = self.sigma + _times(wanted, f"(−{logs})")
-        numbers = _joined(targets.size, lambda k: _times(_number(targets[k]), _number(minus_logs[k])))
+        text, numbers = f"{self.sigma}{wanted} · (−{logs})", _products(targets, minus_logs)
         if rows == 1:
             return text, numbers, targets, minus_logs
         return f"({text}) / {rows}", f"({numbers}) / {rows}", targets, minus_logs / rows if rows else minus_logs
@@ -467,20 +400,21 @@ class _Forward(_Names):
         return f"{own} − log({self.sigma}exp({each}))", f"{mine} − log({total})", [result], [1.0]
 
     def _entrywise(self, index: tuple[int, ...], result: float) -> tuple[str, str, Any, Any]:
+        if self.op.name in _MOVING:
+            definition = self.wording.formula(self.graph.text_of(self.node)).within(ATOM)
+            return _at(definition, index), _number(result), [result], [1.0]
         op, places = self.op, [_fitted(index, self.call.out, value.shape) for value in self.values]
         entries = [float(value[place]) for value, place in zip(self.values, places, strict=True)]
         text = op.formula
         if op.symbol is None and op.name not in ("identity", "broadcast_to"):
             options = [f"{k}={show_option(v)}" for k, v in self.call.options.items() if v != op.options.get(k)]
             text = f"{op.name}({', '.join((*op.operands, *options))})"
-        symbols = pretty_term(
-            text, names=dict(zip(op.operands, map(self.entry_of, self.operands, places), strict=True)), symbols={}
-        )
+        named = map(self.entry_of, self.operands, places)
+        symbols = pretty_term(text, names=dict(zip(op.operands, named, strict=True)), symbols={}).text
         shown = [Term(_number(x), ATOM) for x in entries]
         numbers = pretty_term(text, names=dict(zip(op.operands, shown, strict=True)), symbols={}).text
         if op.name == "multiply":
-            numbers = _times(*(term.text for term in shown))
-            return symbols.text, numbers, entries[:1], entries[1:]
+            return symbols, " · ".join(term.text for term in shown), entries[:1], entries[1:]
         if op.name in ("add", "subtract"):
-            return symbols.text, numbers, entries, [1.0, 1.0 if op.name == "add" else -1.0]
-        return symbols.text, numbers, [result], [1.0]
+            return symbols, numbers, entries, [1.0, 1.0 if op.name == "add" else -1.0]
+        return symbols, numbers, [result], [1.0]

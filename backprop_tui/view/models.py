@@ -81,7 +81,7 @@ class Block:
 class StepModel:
     """The multiplication itself. ``blocks`` stand side by side, ``signs[i]`` between block i and i + 1.
 
-    ``forward`` is the node's own value; ``totals`` is what happens to the gradient: before + contribution = after.
+    ``forward`` is the node's own value; ``totals`` is what happens to the gradient of ``operand``: before, contribution, after.
     """
 
     title: str
@@ -92,10 +92,11 @@ class StepModel:
     blocks: tuple[Block, ...]
     signs: tuple[str, ...]
     totals: tuple[Block, ...]
-    total_signs: tuple[str, ...]
-    total_text: Line
+    operand: str
     contribution: str
     warning: str
+    entry: str
+    """One entry of the product as the written-out sum."""
     sentences: tuple[str, ...]
     empty: tuple[str, ...] = ()
 

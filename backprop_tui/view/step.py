@@ -9,6 +9,7 @@ from backprop_tui.format import plain, shape_text
 from backprop_tui.ops.op import Array
 from backprop_tui.recording import Recording
 from backprop_tui.steps import BackwardStep, ForwardStep, SeedStep, UpdateStep
+from backprop_tui.study.entries import written_entry
 from backprop_tui.view.models import Block, StepModel
 from backprop_tui.view.sentences import as_entered, backward_sentences, forward_sentences
 from backprop_tui.view.text import Line, Span
@@ -44,8 +45,8 @@ def _start(debugger: Debugger, wording: Wording) -> StepModel:
         (),
         (),
         (),
-        (),
-        (),
+        "",
+        "",
         "",
         "",
         (
@@ -78,7 +79,7 @@ def _forward(recording: Recording, step: ForwardStep, wording: Wording) -> StepM
         (Span(name, "forward"), Span("  =  "), Span(definition)) if named else (Span(definition, "forward"),)
     )
     return StepModel(
-        f"forward  {name}",
+        f"forward {name}",
         "forward",
         equation,
         op.name.replace("_", " "),
@@ -86,8 +87,8 @@ def _forward(recording: Recording, step: ForwardStep, wording: Wording) -> StepM
         (*blocks, result),
         signs,
         (),
-        (),
-        (),
+        "",
+        "",
         "",
         "",
         tuple(forward_sentences(recording, step, wording)),
@@ -97,7 +98,7 @@ def _forward(recording: Recording, step: ForwardStep, wording: Wording) -> StepM
 def _seed(step: SeedStep, wording: Wording) -> StepModel:
     loss = wording.loss
     return StepModel(
-        f"seed  ∂{loss}/∂{loss}",
+        f"seed ∂{loss}/∂{loss}",
         "upstream",
         (Span(f"∂{loss}/∂{loss}", "upstream"), Span("  =  1")),
         "the seed",
@@ -105,8 +106,8 @@ def _seed(step: SeedStep, wording: Wording) -> StepModel:
         (Block("upstream", "seed", f"∂{loss}/∂{loss}", step.grad),),
         (),
         (),
-        (),
-        (),
+        "",
+        "",
         "",
         "",
         (
@@ -121,7 +122,7 @@ def _update(recording: Recording, step: UpdateStep, wording: Wording) -> StepMod
     rate = recording.plan.learning_rate
     change = np.asarray(step.after) - np.asarray(step.before)
     return StepModel(
-        f"update  {name}",
+        f"update {name}",
         "product",
         (Span(name, "product"), Span("  ←  "), Span(name, "forward"), Span("  −  η "), Span(gradient, "upstream")),
         f"η = {plain(rate)}",
@@ -133,8 +134,8 @@ def _update(recording: Recording, step: UpdateStep, wording: Wording) -> StepMod
         ),
         (f"− {plain(rate)} ·", "="),
         (),
-        (),
-        (),
+        "",
+        "",
         "",
         "",
         (
@@ -159,31 +160,32 @@ def _backward(recording: Recording, step: BackwardStep, wording: Wording, stage:
     product = Block("product", "product", f"to {own_name}", step.product if reached >= 2 else None)
     left = step.how == "left"
     pair = (local, upstream) if left else (upstream, local)
-    local_span = Span(local_text if step.how != "rearrange" else local_text, "local")
+    local_span = Span(local_text, "local")
     up_span = Span(up_name, "upstream")
     middle = (local_span, Span(f"  {sign}  "), up_span) if left else (up_span, Span(f"  {sign}  "), local_span)
     axes = ", ".join(map(str, step.summed_axes))
-    summed = (Span(f"Σ axis {axes} "),) if step.summed_axes else ()
-    equation: Line = (Span(own_name, "product"), Span("  =  "), *summed, *middle)
+    if step.summed_axes:
+        middle = (Span(f"Σ axis {axes} ( "), *middle, Span(" )"))
+    equation: Line = (Span(own_name, "product"), Span("  =  "), *middle)
     several = step.contribution_number[1] > 1
     if several:
         equation = (Span("this contribution to ", "dim"), *equation)
     forward = Block("forward", "forward value", _definition(recording, step, wording), recording.value(step.iteration, step.node_index))
-    totals, total_signs, total_text = _totals(step, wording, reached)
+    totals = _totals(step, wording, reached)
     number, count = step.contribution_number
     return StepModel(
-        f"backward  {node} → {operand}",
+        f"backward {node} → {operand}",
         "upstream",
         equation,
-        f"because {_definition(recording, step, wording)}",
+        _because(recording, step, wording),
         forward,
         (*pair, product),
         (sign, "="),
         totals,
-        total_signs,
-        total_text,
+        wording.name(step.operand_index),
         f"contribution {number} of {count}",
         _warning(step),
+        _entry(recording, step, wording) if reached >= 2 else "",
         tuple(backward_sentences(recording, step, wording, stage)),
     )
 
@@ -230,30 +232,33 @@ def _warning(step: BackwardStep) -> str:
     return ""
 
 
-def _totals(step: BackwardStep, wording: Wording, reached: int) -> tuple[tuple[Block, ...], tuple[str, ...], Line]:
-    """What happens to the operand's gradient: a line of words, and blocks where arrays are summed or added."""
-    operand, gradient = wording.name(step.operand_index), wording.gradient(step.operand_index)
-    head: tuple[Span, ...] = (Span("gradient of "), Span(operand, "strong"), Span(":  "))
-    before = step.before
-    name = "product"
-    blocks: list[Block] = []
-    signs: list[str] = []
-    if step.summed_axes:
-        axes = ", ".join(map(str, step.summed_axes))
-        name = f"Σ product over axis {axes}"
-    if before is not None:
-        blocks.append(Block("upstream", "before", gradient, before))
-        signs.append("+")
-    if step.summed_axes or before is not None:
-        title = f"Σ over axis {axes}" if step.summed_axes else "contribution"
-        shown = step.contribution if reached >= 3 else None
-        blocks.append(Block("product", title, "contribution", shown))
-    if before is not None:
-        signs.append("=")
-        blocks.append(Block("upstream", "after", gradient, step.grad if reached >= 4 else None))
-    first = Span("nothing yet", "dim") if before is None else Span("before", "upstream")
-    text: Line = (*head, first, Span("  +  "), Span(name, "product"))
-    if reached < 4:
-        text = (*text, Span("   not added yet", "dim"))
-    return tuple(blocks), tuple(signs), text
+def _entry(recording: Recording, step: BackwardStep, wording: Wording) -> str:
+    """The first entry of the product of a matrix step as its written-out sum, in symbols and in numbers."""
+    if step.how not in ("left", "right", "dense") or not np.size(step.contribution):
+        return ""
+    entry = written_entry(recording, step, (0,) * np.ndim(step.contribution), wording)
+    return f"{entry.left}  =  {entry.symbols}  =  {entry.numbers}  =  {plain(entry.result, 4)}"
 
+
+def _because(recording: Recording, step: BackwardStep, wording: Wording) -> str:
+    """Why the local derivative is what it is, in a few words."""
+    if step.how in ("left", "right"):
+        other = recording.graph.operands_of(step.node_index)[1 - step.slot]
+        side = "left" if step.how == "left" else "right"
+        return f"because {wording.name(other)} multiplies {wording.name(step.operand_index)} from the {side}"
+    if recording.graph.names.get(step.node_index) is None:
+        return f"line {step.line}"
+    return f"because {_definition(recording, step, wording)}"
+
+
+def _totals(step: BackwardStep, wording: Wording, reached: int) -> tuple[Block, ...]:
+    """The operand's gradient before, what is added, and the gradient after."""
+    gradient = wording.gradient(step.operand_index)
+    axes = ", ".join(map(str, step.summed_axes))
+    added = f"Σ product over axis {axes}" if step.summed_axes else "product"
+    known = 3 if step.summed_axes else 2
+    return (
+        Block("upstream", "before", gradient, step.before, "nothing yet" if step.before is None else ""),
+        Block("product", added, "contribution", step.contribution if reached >= known else None),
+        Block("upstream", "after", gradient, step.grad if reached >= 4 else None, "not added yet" if reached < 4 else ""),
+    )

@@ -80,7 +80,10 @@ def draw_block(block: Block, rows: int, columns: int, *, widest: int = 200) -> D
         body = entry_lines(block.array, role) if whole else summary_lines(block.array, role)
         shape = shape_text(np.shape(block.array)) + ("" if whole else "  z enlarges")
     heads = [Span(block.title, role), Span(block.name, role)]
-    foot = [Span(text, "dim") for text in (shape, block.note) if text]
+    both = f"{shape}, {block.note}" if shape and block.note else shape or block.note
+    body_width = max([width_of(row) for row in body] + [cell_width(h.text) for h in heads])
+    together = cell_width(both) <= body_width
+    foot = [Span(text, "dim") for text in ((both,) if together else (shape, block.note)) if text]
     width = max([width_of(row) for row in body] + [cell_width(s.text) for s in (*heads, *foot)])
     width = min(width, widest)
     lines: list[Line] = [(Span(cut(h.text, width), h.role),) for h in heads]
@@ -113,31 +116,25 @@ def width_beside(drawn: list[Drawn], signs: tuple[str, ...]) -> int:
 
 
 def inline(array: Array, role: str, width: int) -> Line:
-    """An array on one line of a width: its entries if they fit, else its shape, extremes and norm."""
+    """An array on one line of a width: its entries if they fit, rows divided by a bar; else the first of them and an ellipsis."""
     array = np.asarray(array)
     matrix = as_rows(array)
-    if matrix.shape[0] == 1 and matrix.size and matrix.size * CELL <= width and array.size == matrix.size:
-        return entry_lines(array, role)[0]
-    if array.size and array.size == matrix.size and (array.size * (CELL + 1)) <= width:
-        style = style_for(matrix, width=CELL)
-        parts: list[Span] = []
-        finite = np.abs(matrix[np.isfinite(matrix)])
-        largest = float(finite.max()) if finite.size else 0.0
-        for i, row in enumerate(matrix):
-            if i:
-                parts.append(Span("│", "dim"))
-            parts.extend(Span(number(x, style), f"{role}.{shade(x, largest)}") for x in row)
-        return tuple(parts)
     if array.size == 0:
         return (Span("(no entries)", "dim"),)
-    facts = summary(array)
-    texts = (
-        f"{plain(facts.minimum, 3)} … {plain(facts.maximum, 3)}, norm {plain(facts.norm, 3)}",
-        f"{plain(facts.minimum, 3)} … {plain(facts.maximum, 3)}",
-        f"norm {plain(facts.norm, 3)}",
-    )
-    unsound = f", {facts.nans + facts.infs} not finite" if facts.nans + facts.infs else ""
-    for text in texts:
-        if cell_width(text + unsound) <= width:
-            return (Span(text + unsound, role),)
-    return (Span(cut(texts[-1] + unsound, width), role),)
+    bars = matrix.shape[0] - 1
+    whole = array.size == matrix.size and matrix.size * CELL + bars <= width
+    style = style_for(matrix, width=CELL)
+    finite = np.abs(matrix[np.isfinite(matrix)])
+    largest = float(finite.max()) if finite.size else 0.0
+    parts: list[Span] = []
+    used = 0
+    for i, row in enumerate(matrix):
+        for j, x in enumerate(row):
+            bar = i > 0 and j == 0
+            if not whole and used + CELL + bar + 1 > width:
+                return (*parts, Span("…", "dim"))
+            if bar:
+                parts.append(Span("│", "dim"))
+            parts.append(Span(number(x, style), f"{role}.{shade(x, largest)}"))
+            used += CELL + bar
+    return tuple(parts) if whole else (*parts, Span("…", "dim"))

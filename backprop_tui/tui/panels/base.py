@@ -9,7 +9,7 @@ from rich.segment import Segment
 from textual import events
 from textual.binding import Binding, BindingType
 from textual.content import Content
-from textual.geometry import Region, Size
+from textual.geometry import Size
 from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
@@ -79,9 +79,8 @@ class Panel(ScrollView, Generic[Model], can_focus=True, inherit_bindings=False):
         border: round $edge;
         border-title-color: $dim;
         padding: 0 1;
-        scrollbar-size: 1 1;
-        scrollbar-color: $edge;
-        scrollbar-background: $background;
+        scrollbar-size: 0 0;
+        border-subtitle-color: $dim;
         &:focus { border: round $accent; border-title-color: $foreground; }
     }
     """
@@ -122,7 +121,7 @@ class Panel(ScrollView, Generic[Model], can_focus=True, inherit_bindings=False):
 
     def set_title(self, title: str) -> None:
         """The title in the border; text from a scenario is shown as it is."""
-        content = Content(f" {self.number} {title} ")
+        content = Content(f"{self.number} {title}")
         if self.border_title != content:
             self.border_title = content  # type: ignore[assignment]  # Content is taken as it is, a str is markup
 
@@ -150,7 +149,23 @@ class Panel(ScrollView, Generic[Model], can_focus=True, inherit_bindings=False):
         self._laid_out = key
         self._lines = self._draw(self._model, size.width, size.height)
         self.virtual_size = Size(size.width, len(self._lines))
+        self._say_what_is_below()
         self.refresh()
+
+    def watch_scroll_y(self, old_value: float, new_value: float) -> None:
+        """Keeps the sign of hidden lines true."""
+        super().watch_scroll_y(old_value, new_value)
+        self._say_what_is_below()
+
+    def _say_what_is_below(self) -> None:
+        """In the border: how many lines are out of sight. A scrollbar would take a column, and come and go."""
+        height = self.scrollable_content_region.height
+        top = self.scroll_offset.y
+        below = max(self.virtual_size.height - top - height, 0)
+        parts = [f"↑ {top}"] * (top > 0) + [f"↓ {below}"] * (below > 0)
+        text = f"{' '.join(parts)} more" if parts and height else ""
+        if str(self.border_subtitle or "") != text:
+            self.border_subtitle = Content(text)  # type: ignore[assignment]  # as above
 
     @property
     def lines(self) -> list[Line]:
@@ -159,7 +174,8 @@ class Panel(ScrollView, Generic[Model], can_focus=True, inherit_bindings=False):
 
     def render_line(self, y: int) -> Strip:
         """One line of what is in sight."""
-        y += self.scroll_offset.y
+        if y >= self.headings:  # headings stay where they are
+            y += self.scroll_offset.y
         width = self.scrollable_content_region.size.width
         line = self._lines[y] if y < len(self._lines) else BLANK
         if self.selected is not None and y == self.selected + self.headings and self.has_focus:
@@ -169,8 +185,10 @@ class Panel(ScrollView, Generic[Model], can_focus=True, inherit_bindings=False):
     def reveal(self, index: int) -> None:
         """Scrolls so that a line is in sight, without moving if it is."""
         height = self.scrollable_content_region.height
-        if height:
-            self.scroll_to_region(Region(0, index, 1, 1), animate=False, force=True)
+        top = self.scroll_offset.y
+        if height and not top + self.headings <= index < top + height:
+            middle = index - self.headings - (height - self.headings) // 2
+            self.scroll_to(y=max(0, middle), animate=False, force=True, immediate=True)
 
     def action_move(self, by: int) -> None:
         """Moves the selection, or scrolls."""

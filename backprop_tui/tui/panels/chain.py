@@ -15,16 +15,19 @@ def draw(model: ChainModel, width: int, height: int) -> list[Line]:
     indent = min(width_of(head), max(width // 3, 8))
     if width_of(head) > width // 2:
         head = (Span(fit((Span(model.left),), width // 2 - 5)[0].text, "product"), Span("  =  "))
-    rows: list[tuple[list[Span], list[Span]]] = [([*head], [Span(" " * width_of(head))])]
+    rows: list[tuple[list[Span], list[Span]]] = [([*head], [])]
     for text, role, shape in model.factors:
         upper, lower = rows[-1]
-        cells = max(cell_width(text), cell_width(shape))
-        if width_of(upper) + cells > width and width_of(upper) > indent:
-            rows.append(([Span(" " * indent)], [Span(" " * indent)]))
+        if width_of(upper) + max(cell_width(text), cell_width(shape)) > width and width_of(upper) > indent:
+            rows.append(([Span(" " * indent)], []))
             upper, lower = rows[-1]
+        if shape:
+            # a shape stands under the beginning of its factor, clear of the one before
+            clear = width_of(lower) + 2 - width_of(upper)
+            if lower and clear > 0:
+                upper.append(Span(" " * clear))
+            lower.append(Span(" " * (width_of(upper) - width_of(lower)) + shape, "dim"))
         upper.append(Span(text, role))
-        upper.append(Span(" " * (cells - cell_width(text))))
-        lower.append(Span(shape + " " * (cells - cell_width(shape)), "dim"))
     lines: list[Line] = []
     with_shapes = 2 * len(rows) + 1 <= height
     for upper, lower in rows:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from backprop_tui.view.models import NotesModel
-from backprop_tui.view.text import BLANK, Line, Span, wrapped
+from backprop_tui.view.text import BLANK, Line, wrapped
 
 
 def draw(model: NotesModel, width: int, height: int) -> list[Line]:
@@ -13,7 +13,7 @@ def draw(model: NotesModel, width: int, height: int) -> list[Line]:
         lines += [*wrapped(note, width), BLANK]
     if not model.here:
         if not model.about and not model.source:
-            return [(Span("This scenario has no notes.", "dim"),)]
+            return wrapped("This scenario has no notes.", width, "dim")
         lines += wrapped("No note at this step. " + model.about if model.about else "No note at this step.", width, "dim")
         lines.append(BLANK)
         if model.source:

@@ -27,9 +27,9 @@ def draw(model: ProgramModel, width: int, height: int) -> list[Line]:
         gutter: Line = (
             Span(stop, "breakpoint"),
             Span(arrow, role),
-            Span(f"{number:>{digits}}  ", "dim" if not mark else ""),
+            Span(f" {number:>{digits}}  ", "dim" if not mark else ""),
         )
-        room = width - digits - 4
+        room = width - digits - 5
         if mark is None:
             lines.append(fit((*gutter, Span(text)), width))
             continue

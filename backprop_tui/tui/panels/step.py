@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from backprop_tui.tui.panels.arrays import CELL, Drawn, beside, draw_block, inline, width_beside
+from backprop_tui.tui.panels.arrays import CELL, Drawn, beside, draw_block, entry_lines, fits, inline, width_beside
 from backprop_tui.view.models import Block, StepModel
 from backprop_tui.view.text import BLANK, Line, Span, fit, line, padded, width_of, wrapped
 
@@ -36,6 +36,8 @@ def _assemble(
     gap: list[Line] = [BLANK] if spacious else []
     lines = [_headed(model.equation, model.because, width), *gap, *body, *gap]
     lines += _totals(model, width, rows, columns)
+    if model.entry:
+        lines += [*gap, *wrapped(model.entry, width)]
     if model.warning:
         lines += wrapped(f"! {model.warning}", width, "warning")
     sentences = [part for sentence in model.sentences for part in wrapped(sentence, width, "dim")]
@@ -95,13 +97,31 @@ def _stacked(model: StepModel, width: int, rows: int, columns: int) -> list[Line
 
 
 def _totals(model: StepModel, width: int, rows: int, columns: int) -> list[Line]:
-    """The gradient before, what is added, and after."""
-    if not model.total_text:
-        return []
-    first = _headed(model.total_text, model.contribution, width)
+    """The gradient before, what is added, and after: on one line if they fit, else as blocks."""
     if not model.totals:
-        return [first]
-    drawn = _drawn(model.totals, rows, columns, max(width // 3, 16))
-    if width_beside(drawn, model.total_signs) <= width:
-        return [first, *beside(drawn, model.total_signs)]
-    return [first, *[_one_line(block, width) for block in model.totals]]
+        return []
+    before, added, after = model.totals
+    head: Line = (Span("gradient of "), Span(model.operand, "strong"), Span(":  "))
+    summed = added.title != "product"
+    first: Line = (Span(before.note, "dim"),) if before.array is None else (Span("before", "upstream"),)
+    words: Line = (*head, *first, Span("  +  "), Span(added.title, "product"))
+    if after.array is None:
+        return [_headed((*words, Span(f"   {after.note}", "dim")), model.contribution, width)]
+    whole = all(b.array is None or fits(b.array, 1, columns) for b in model.totals)
+    if whole:
+        start = first if before.array is None else entry_lines(before.array, "upstream")[0]
+        shown = before.array is not None and added.array is not None
+        middle = entry_lines(added.array, "product")[0] if shown and added.array is not None else (Span(added.title, "product"),)
+        flat: Line = (*head, *start, Span(" + "), *middle, Span(" = "), *entry_lines(after.array, "upstream")[0])
+        if width_of(flat) <= width:
+            return [_headed(flat, model.contribution, width)]
+    blocks = [b for b in (before, added if summed or before.array is not None else None, after) if b and b.array is not None]
+    signs = ("+", "=") if len(blocks) == 3 else ("=",)
+    if before.array is None and not summed:
+        return [_headed(words, model.contribution, width)]
+    if before.array is None:
+        blocks, signs = blocks[:1], ()
+    drawn = _drawn(tuple(blocks), rows, columns, max(width // 3, 16))
+    if width_beside(drawn, signs) <= width:
+        return [_headed(words, model.contribution, width), *beside(drawn, signs)]
+    return [_headed(words, model.contribution, width), *[_one_line(block, width) for block in blocks]]

@@ -10,8 +10,8 @@ from backprop_tui.view.text import Line, Span, fit, padded
 
 def draw(model: VariablesModel, width: int, height: int) -> list[Line]:
     """A heading and a line for each variable."""
-    names = min(max((cell_width(row.name) for row in model.rows), default=4), max(width // 5, 4))
-    shapes = min(max([5, *[cell_width(row.shape) for row in model.rows]]), 11)
+    names = min(max([4, *[cell_width(row.name) for row in model.rows]]), max(width // 5, 4))
+    shapes = min(max([6, *[cell_width(row.shape) for row in model.rows]]), 11)
     room = width - names - shapes - 6
     left = max(room // 2, 8)
     right = max(room - left - 2, 8)

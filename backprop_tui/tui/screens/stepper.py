@@ -41,6 +41,7 @@ class StepperScreen(Screen[None]):
         Binding("escape", "back", "leave what is enlarged", show=False),
         Binding("enter", "choose", "run to what is selected", show=False),
     ]
+    SCOPED_CSS = False
     DEFAULT_CSS = """
     StepperScreen { background: $background; }
     #timeline { height: 2; }
@@ -50,16 +51,17 @@ class StepperScreen(Screen[None]):
     #program { height: auto; max-height: 45%; min-height: 5; }
     #steps, #step { height: 1fr; }
     #chain { height: 5; }
-    #lower { height: 11; }
-    #variables { width: 3fr; height: 1fr; }
-    #notes { width: 2fr; height: 1fr; }
+    #lower { height: 12; }
+    #variables { width: 56; height: 1fr; }
+    #notes { width: 1fr; height: 1fr; }
     #small { display: none; width: 1fr; height: 1fr; content-align: center middle; text-align: center; }
-    .wide #left { width: 50; }
-    .wide #chain { height: 6; }
-    .wide #lower { height: 20; }
-    .narrow #timeline { height: 1; }
-    .narrow #program { max-height: 6; min-height: 5; height: 6; }
-    .narrow #chain { height: 4; }
+    StepperScreen.wide #left { width: 54; }
+    StepperScreen.wide #variables { width: 2fr; }
+    StepperScreen.wide #chain { height: 7; }
+    StepperScreen.wide #lower { height: 22; }
+    StepperScreen.narrow #timeline { height: 1; }
+    StepperScreen.narrow #program { height: 5; min-height: 5; max-height: 5; }
+    StepperScreen.narrow #chain { height: 4; }
     """
 
     def __init__(self, debugger: Debugger) -> None:
@@ -176,6 +178,7 @@ class StepperScreen(Screen[None]):
             normal = None if narrow else lines
             self.panel(name).styles.height = "1fr" if big == name else normal
         lower.styles.height = "1fr" if big in ("variables", "notes") else None
+        self.panel("variables").styles.width = "1fr" if big == "variables" else None
 
     def on_resize(self, event: events.Resize) -> None:
         """Rearranges for another size."""
