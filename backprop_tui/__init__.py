@@ -38,13 +38,29 @@ imports only from what stands above it here; nothing outside ``tui`` imports Tex
     cli             the command line
 """
 
-from backprop_tui.debugger import Debugger
-from backprop_tui.errors import BackpropError, CommandError, ProgramError, ScenarioError, ShapeError
-from backprop_tui.recording import Recording, State, record
-from backprop_tui.scenario import Limits, Scenario, load, loads
-from backprop_tui.steps import BackwardStep, ForwardStep, SeedStep, Step, UpdateStep
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from backprop_tui.debugger import Debugger
+    from backprop_tui.errors import BackpropError, CommandError, ProgramError, ScenarioError, ShapeError
+    from backprop_tui.recording import Recording, State, record
+    from backprop_tui.scenario import Limits, Scenario, load, loads
+    from backprop_tui.steps import BackwardStep, ForwardStep, SeedStep, Step, UpdateStep
 
 __version__ = "0.1.0"
+
+#: Where each public name lives. They are imported when first asked for, so that `-h` need not wait for NumPy.
+_HOMES = {
+    "debugger": ("Debugger",),
+    "errors": ("BackpropError", "CommandError", "ProgramError", "ScenarioError", "ShapeError"),
+    "recording": ("Recording", "State", "record"),
+    "scenario": ("Limits", "Scenario", "load", "loads"),
+    "steps": ("BackwardStep", "ForwardStep", "SeedStep", "Step", "UpdateStep"),
+}
+_HOME = {name: module for module, names in _HOMES.items() for name in names}
 
 __all__ = [
     "BackpropError",
@@ -66,3 +82,15 @@ __all__ = [
     "loads",
     "record",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'backprop_tui' has no attribute '{name}'")
+    value = getattr(import_module(f"backprop_tui.{_HOME[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

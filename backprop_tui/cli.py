@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import json
+import gc
 import os
 import sys
 from collections.abc import Sequence
@@ -31,29 +31,49 @@ class _Parser(argparse.ArgumentParser):
     """One line on standard error instead of the usage and a line."""
 
     def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{self.prog}: {message} (see {self.prog} -h)\n")
+        from backprop_tui.format import clean
+
+        self.exit(2, clean(f"{self.prog}: {message} (see {self.prog} -h)") + "\n")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command line and answers its exit status."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
+    if sys.stdout is None or sys.stderr is None:  # closed by whoever started us
+        nowhere = open(os.devnull, "w")  # noqa: SIM115  # it stays open as long as the process
+        sys.stdout, sys.stderr = sys.stdout or nowhere, sys.stderr or nowhere
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")
     try:
-        if arguments[:1] and arguments[0] in COMMANDS:
-            return {"list": _list, "trace": _trace, "check": _check}[arguments[0]](arguments[1:])
-        return _open(arguments)
+        try:
+            return _run(arguments)
+        finally:
+            sys.stdout.flush()
     except BackpropError as error:
         return _unusable(str(error))
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
         # whoever read the output has left: that is no error of ours, and nothing more can be told to them
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _write_nowhere()
         return 0
+    except OSError as error:
+        _write_nowhere()
+        return _unusable(f"cannot write: {error.strerror or error}")
     except MemoryError:
         return _unusable("out of memory: the scenario is too large for this machine")
+
+
+def _run(arguments: Sequence[str]) -> int:
+    if arguments[:1] and arguments[0] in COMMANDS:
+        return {"list": _list, "trace": _trace, "check": _check}[arguments[0]](arguments[1:])
+    return _open(arguments)
+
+
+def _write_nowhere() -> None:
+    """What is still to be written to standard output, at the end of the process too, goes nowhere."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _unusable(message: str) -> int:
@@ -64,8 +84,9 @@ def _unusable(message: str) -> int:
 
 
 def _add_limits(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--max-steps", type=_count, metavar="N", help="accept runs of up to N steps (default 2,000,000)")
-    parser.add_argument("--max-bytes", type=_count, metavar="N", help="accept values of up to N bytes (default 1 GiB)")
+    steps, size = "accept runs of up to N steps (default 2,000,000)", "accept values of up to N bytes (default 1 GiB)"
+    parser.add_argument("--max-steps", type=_count, metavar="N", help=steps)
+    parser.add_argument("--max-bytes", type=_count, metavar="N", help=size)
 
 
 def _count(text: str) -> int:
@@ -102,6 +123,8 @@ def _open(arguments: Sequence[str]) -> int:
 
         print(f"backprop-tui {__version__}")
         return 0
+    # what is imported and built up to the first frame stays: looking through it for garbage only delays it
+    gc.disable()
     if options.scenario is not None:
         from backprop_tui.scenario import load
 
@@ -113,7 +136,8 @@ def _open(arguments: Sequence[str]) -> int:
         return _unusable(f"stepping needs a terminal; without one, print every step with: backprop-tui trace {named}")
     if os.environ.get("TERM", "") in ("dumb", ""):
         named = options.scenario or "SCENARIO"
-        return _unusable(f"this terminal cannot draw a screen (TERM=dumb); print the steps with: backprop-tui trace {named}")
+        why = "this terminal cannot draw a screen (TERM=dumb)"
+        return _unusable(f"{why}; print the steps with: backprop-tui trace {named}")
     from backprop_tui.tui.app import run
 
     return run(scenario, _limits(options))
@@ -128,11 +152,13 @@ def _list(arguments: Sequence[str]) -> int:
 
     found = entries()
     if options.json:
+        from backprop_tui.export.jsonl import dumps
+
         rows = [
             {"name": e.name, "title": e.title, "tags": list(e.tags), "description": e.description, "steps": e.steps}
             for e in found
         ]
-        print(json.dumps(rows, ensure_ascii=False, indent=2))
+        print(dumps(rows, indent=2))
         return 0
     names = max((cell_width(e.name) for e in found), default=0)
     titles = max((cell_width(clean(e.title)) for e in found), default=0)
@@ -165,7 +191,8 @@ def _trace(arguments: Sequence[str]) -> int:
 def _check(arguments: Sequence[str]) -> int:
     parser = _Parser(
         prog="backprop-tui check",
-        description="Compares scenarios with what they state: expected values, every local derivative and gradient, claims.",
+        description="Compares scenarios with what they state: expected values, every local derivative and gradient, "
+        "claims.",
     )
     parser.add_argument("scenarios", nargs="+", metavar="SCENARIO", help="a file, or a bundled scenario's name")
     _add_limits(parser)
@@ -184,8 +211,8 @@ def _check(arguments: Sequence[str]) -> int:
         verdict = "holds" if report.holds else "does not hold"
         print(f"{clean(name)}: {verdict}. {_counts(report)}")
         for judgement in report.claims:
-            note = f"  claim ∂/∂{judgement.claim.gradient} = {judgement.claim.text}: {judgement.verdict}, {judgement.why}"
-            print(clean(note))
+            claim = judgement.claim
+            print(clean(f"  claim ∂/∂{claim.gradient} = {claim.text}: {judgement.verdict}, {judgement.why}"))
         for finding in report.gradients.undecided:
             print(clean(f"  note: {finding}"))
         for failure in report.failures:

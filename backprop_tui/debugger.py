@@ -188,15 +188,26 @@ class Debugger:
         """The position that a step number, a name or a phase stands for. Raises CommandError."""
         text = target.strip()
         if text.removeprefix("-").isdecimal():
-            return int(text) if not text.startswith("-") else self.total + int(text)
+            return self._find_number(text)
         if text in PHASES:
             return self._find_phase(text)
-        node = self.graph.resolve(text)
-        if node is None:
-            known = [*self.graph.variables, *self.graph.by_name, *PHASES]
+        graph = self.graph
+        node = graph.resolve(text)
+        if node is None or node in graph.constants:
+            known = [*graph.variables, *(n for n, i in graph.by_name.items() if i not in graph.constants), *PHASES]
             hint = did_you_mean(text, known)
             raise CommandError(f"no step, name or phase '{text}'" + (f"; {hint}" if hint else ""))
         return self._find_node(node)
+
+    def _find_number(self, text: str) -> int:
+        """A position; one with a minus sign counts from the end."""
+        position = int(text) if len(text) < 20 else self.total + 1
+        if text.startswith("-"):
+            position += self.total
+        if not 0 <= position <= self.total or len(text) >= 20:
+            shown = text if len(text) < 20 else text[:19] + "…"
+            raise CommandError(f"the run has no step {shown}: it has the steps 1 to {self.total}")
+        return position
 
     def _find_phase(self, text: str) -> int:
         phase = next(p for p in PHASES if p == text)

@@ -13,7 +13,6 @@ A nan or an overflow is no error: it is a value, and it is shown.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 
 
@@ -83,6 +82,8 @@ class CommandError(BackpropError):
 
 def nearest(word: str, known: Iterable[str]) -> str | None:
     """The known word that ``word`` was most likely meant to be, or None."""
+    import difflib  # only a mistake needs it
+
     matches = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
     return matches[0] if matches else None
 

@@ -7,6 +7,7 @@ are parsed like a program and computed with the same ops, so a formula means wha
 from __future__ import annotations
 
 import ast
+import math
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
@@ -15,6 +16,9 @@ import numpy as np
 from backprop_tui.errors import ProgramError, ShapeError, did_you_mean
 from backprop_tui.language import NAMED_NUMBERS, Instruction, Text, lower, options_of
 from backprop_tui.ops.op import Array, Call
+
+#: What an array of a formula may have at most; a program's are held to the limits of its run.
+MOST_AXES, MOST_ENTRIES = 64, 2**27
 
 #: Functions that formulas have besides the ops: the Euclidean norm, whether any or all entries hold, the entry count.
 EXTRA: dict[str, Callable[..., Array]] = {
@@ -66,6 +70,8 @@ class Formula:
         shapes = tuple(np.shape(a) for a in operands)
         try:
             call = Call(shapes, step.op.shape(shapes, options), options)
+            if len(call.out) > MOST_AXES or math.prod(call.out) > MOST_ENTRIES:
+                raise ShapeError("an array too large for a formula", op=step.op.name, shapes=shapes)
         except ShapeError as error:
             error.source = self._text.text[step.span[0] : step.span[1]]
             error.line, error.column = 1, step.span[0] + 1
@@ -74,7 +80,11 @@ class Formula:
 
 
 def parse(
-    text: str, known: Collection[str] | None = None, *, allow_grad: bool = True, functions: Collection[str] = tuple(EXTRA)
+    text: str,
+    known: Collection[str] | None = None,
+    *,
+    allow_grad: bool = True,
+    functions: Collection[str] = tuple(EXTRA),
 ) -> Formula:
     """Parses a formula; with ``known``, names outside it are an error that gives the nearest. Raises ProgramError."""
     source = Text(text.strip())
@@ -96,6 +106,15 @@ def parse(
                     f"unknown name '{step.name}'", line=1, column=step.span[0] + 1, hint=did_you_mean(step.name, known)
                 )
             (names if step.kind == "name" else gradients).append(step.name)
+        elif step.kind == "call" and step.name in EXTRA and (step.count != 1 or step.keywords):
+            raise ProgramError(
+                f"{step.name} takes 1 operand, not {step.count}",
+                line=1,
+                column=step.span[0] + 1,
+                hint=f"for example {step.name}(W1)",
+            )
+        elif step.kind == "index" or (step.op is not None and step.op.options):
+            options_of(source, step, {})  # what is wrong with an option is said now, not when it is computed
         out.append(step)
     return Formula(source.text, tuple(dict.fromkeys(names)), tuple(dict.fromkeys(gradients)), source, tuple(out))
 

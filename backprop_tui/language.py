@@ -90,8 +90,8 @@ class Text:
         self.text = text
         lines = text.split("\n")
         self._starts = [0]
-        for line in lines:
-            self._starts.append(self._starts[-1] + len(line) + 1)
+        for each in lines:
+            self._starts.append(self._starts[-1] + len(each) + 1)
         self._plain = text.isascii()
         self._lines = lines
 

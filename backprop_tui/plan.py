@@ -41,7 +41,7 @@ Kernel = Callable[..., Array]
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a step stands: its number in the run (from 1), its iteration (from 0), its phase, and which of that phase it is (from 0)."""
+    """Where a step stands: number in the run (from 1), iteration (from 0), phase, and which of that phase (from 0)."""
 
     step: int
     iteration: int
@@ -174,7 +174,7 @@ class Plan:
         return counts[phase]
 
     def node_at(self, place: Place) -> int:
-        """The node a step is about: the application run forward or walked back through, the loss, the updated parameter."""
+        """The node a step is about: an application run forward or walked back through, the loss, a parameter."""
         if place.phase == "forward":
             return self.graph.leaves + place.index
         if place.phase == "seed":
@@ -215,8 +215,8 @@ class Plan:
     @cached_property
     def _uses(self) -> tuple[Array, Array]:
         operands = np.frombuffer(self.graph.operands, dtype=np.int64) if self.graph.operands else np.empty(0, np.int64)
-        counts = np.diff(np.frombuffer(self.graph.first_operand, dtype=np.int64))
-        users = np.repeat(np.arange(len(counts)), counts) + self.graph.leaves
+        first = np.frombuffer(self.graph.first_operand, dtype=np.int64)
+        users = np.repeat(np.arange(len(first) - 1), first[1:] - first[:-1]) + self.graph.leaves
         order = np.argsort(operands, kind="stable")
         return users[order], np.searchsorted(operands[order], np.arange(len(self.graph) + 1))
 
@@ -248,7 +248,8 @@ def _kernel(graph: Graph, node: int, slot: int) -> tuple[Kernel | None, tuple[st
 
 def _multiplied(derivative: LocalDerivative) -> Kernel:
     value, count = derivative.value, len(derivative.reads)
-    if derivative.how in ("elementwise", "broadcast") and derivative.upstream_as is None and derivative.result_as is None:
+    plain = derivative.upstream_as is None and derivative.result_as is None
+    if plain and derivative.how in ("elementwise", "broadcast"):
         if count == 1:
             return lambda upstream, a: upstream * value(a)
         if count == 2:

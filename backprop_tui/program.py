@@ -13,7 +13,6 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import cast
 
 from backprop_tui.errors import ProgramError, ScenarioError, ShapeError, did_you_mean
 from backprop_tui.graph import Frame, Graph, GraphBuilder, Statement, folded
@@ -85,11 +84,16 @@ def _uncollected() -> Iterator[None]:
             gc.enable()
 
 
+def _too_many(limit: int) -> ScenarioError:
+    message = f"the program unrolls to more than {limit:,} steps, the limit"
+    return ProgramError(message, hint="raise it with --max-steps")
+
+
 class _Compiler:
     def __init__(self, source: str, max_steps: int) -> None:
         self.text = Text(source)
         self.max_steps = max_steps
-        self.builder = GraphBuilder(source, limit=max_steps, over_limit=self._too_many)
+        self.builder = GraphBuilder(source, limit=max_steps, over_limit=lambda: _too_many(max_steps))
         self.functions: dict[str, ast.FunctionDef] = {}
         self.own: dict[str, frozenset[str]] = {}
         self.code: dict[int, list[Instruction]] = {}
@@ -100,11 +104,6 @@ class _Compiler:
         self.active: list[str] = []
         self.last: str | None = None
 
-    def _too_many(self) -> ScenarioError:
-        return ProgramError(
-            f"the program unrolls to more than {self.max_steps:,} steps, the limit", hint="raise it with --max-steps"
-        )
-
     def run(self, data: Mapping[str, Shape], parameters: Mapping[str, Shape], loss: str | None) -> Graph:
         tree = self.text.parse("exec")
         assert isinstance(tree, ast.Module)
@@ -113,7 +112,7 @@ class _Compiler:
             scope.names[name] = self.builder.leaf(name, shape, "data")
         for name, shape in parameters.items():
             scope.names[name] = self.builder.leaf(name, shape, "parameter")
-        self.counts.update(scope.names)
+        self.counts.update(list(scope.names))
         self.check_size(tree)
         self.block(tree.body, scope)
         variables = {name: held for name, held in scope.names.items() if isinstance(held, int)}
@@ -156,9 +155,14 @@ class _Compiler:
                     executions += 1 + sum(part[1] for part in parts)
             return ops, executions
 
-        ops, executions = size(tree.body)
-        if ops > self.max_steps or executions > 2 * self.max_steps:
-            raise self._too_many()
+        ops = executions = 0
+        for statement in tree.body:
+            made, executed = size([statement])
+            ops, executions = ops + made, executions + executed
+            if ops > self.max_steps or executions > 2 * self.max_steps:
+                error = _too_many(self.max_steps)
+                error.line, error.column = statement.lineno, 1
+                raise error
 
     def find_loss(self, loss: str | None, variables: Mapping[str, int]) -> int:
         name = loss if loss is not None else self.last
@@ -166,8 +170,8 @@ class _Compiler:
             hint = "its last line should be the loss, for example L = …"
             raise ProgramError("the program assigns nothing", hint=hint)
         if name not in variables:
-            hint = did_you_mean(name, variables)
-            raise ProgramError(f"the loss '{name}' is not a variable of the program", hint=hint)
+            message = f"the loss '{name}' is not a variable of the program"
+            raise ProgramError(message, hint=did_you_mean(name, variables))
         shape = self.builder.shape(variables[name])
         if shape != ():
             raise ShapeError(
@@ -224,7 +228,7 @@ class _Compiler:
     def new_statement(self, line: int, scope: _Scope) -> int:
         self.turns += 1
         if self.turns > 2 * self.max_steps:
-            raise self._too_many()
+            raise _too_many(self.max_steps)
         index = len(self.builder.statements)
         self.builder.statements.append(Statement(index, scope.frame.index, line, self.loops))
         return index
@@ -257,7 +261,8 @@ class _Compiler:
             raise self.text.error(statement, "a function inside a function or a loop", hint)
         if name in CALLABLE or name in scope.names or name in self.functions or name in ("grad", "range"):
             raise self.text.error(statement, f"the name '{name}' is taken", "choose another name for the function")
-        if arguments.vararg or arguments.kwarg or arguments.kwonlyargs or arguments.defaults or statement.decorator_list:
+        more = arguments.vararg or arguments.kwarg or arguments.kwonlyargs or arguments.defaults
+        if more or statement.decorator_list:
             raise self.text.error(statement, f"'{name}' has more than plain parameters", f"write def {name}(x, W, b):")
         seen: set[str] = set()
         for parameter in [*arguments.posonlyargs, *arguments.args]:
@@ -266,7 +271,8 @@ class _Compiler:
                 raise self.text.error(parameter, f"'{name}' has two parameters '{parameter.arg}'", "rename one")
             seen.add(parameter.arg)
         if not isinstance(statement.body[-1], ast.Return):
-            raise self.text.error(statement.body[-1], f"the function '{name}' does not end in return", "return its result")
+            message = f"the function '{name}' does not end in return"
+            raise self.text.error(statement.body[-1], message, "return its result")
         for inner in statement.body[:-1]:
             if isinstance(inner, ast.Return):
                 raise self.text.error(inner, f"'{name}' returns before its end", "return only in its last line")
@@ -295,16 +301,12 @@ class _Compiler:
         try:
             total = len(values)
         except OverflowError:
-            raise self._too_many() from None
+            raise _too_many(self.max_steps) from None
         outer = self.loops
-        if total and self.at_least(statement, total) > self.max_steps:
-            error = self._too_many()
-            error.line, error.column = statement.lineno, self.text.error(statement, "").column
-            raise error
         for turn, value in enumerate(values, 1):
             self.turns += 1
             if self.turns > 2 * self.max_steps:
-                raise self._too_many()
+                raise _too_many(self.max_steps)
             self.loops = (*outer, (target.id, value, turn, total))
             scope.names[target.id] = Turn(value)
             self.block(statement.body, scope)
@@ -312,14 +314,6 @@ class _Compiler:
             if isinstance(inner, ast.Return):
                 raise self.text.error(inner, "return inside a loop", "return in the last line of the function")
         self.loops = outer
-
-    def at_least(self, loop: ast.For, total: int) -> int:
-        """A number of steps that a loop takes at least, known before it is unrolled: an assignment is one or more."""
-        steps = total * sum(isinstance(inner, ast.Assign) for inner in loop.body)
-        if not any(isinstance(part, ast.Name) for bound in cast(ast.Call, loop.iter).args for part in ast.walk(bound)):
-            for _, _, _, turns in self.loops:
-                steps *= turns
-        return steps
 
     # Expressions
 
@@ -393,7 +387,8 @@ class _Compiler:
         if function is None:
             raise self.text.error(step.node, f"'{step.name}' is called before it is defined", "define it further up")
         if step.name in self.active:
-            raise self.text.error(step.node, f"'{step.name}' calls itself", "recursion is not of the language; use a loop")
+            hint = "recursion is not of the language; use a loop"
+            raise self.text.error(step.node, f"'{step.name}' calls itself", hint)
         if len(self.active) >= MAX_FRAMES:
             raise self.text.error(step.node, f"calls are nested more than {MAX_FRAMES} deep")
         parameters = [p.arg for p in [*function.args.posonlyargs, *function.args.args]]
@@ -422,10 +417,12 @@ class _Compiler:
                 raise self.text.error(step.node, f"'{name}' is not free in the call of {step.name}", f"it is {wanted}")
             names[name] = held
         if len(positional) > len(parameters) or len(names) < len(parameters):
-            raise self.text.error(step.node, f"{step.name} takes {len(parameters)} operands, not {len(arguments)}", f"it is {wanted}")
+            message = f"{step.name} takes {len(parameters)} operands, not {len(arguments)}"
+            raise self.text.error(step.node, message, f"it is {wanted}")
         return names
 
 
 def is_name(text: str) -> bool:
     """Whether a text can name a variable of a program."""
-    return text.isidentifier() and not keyword.iskeyword(text) and text not in CALLABLE and text not in ("grad", "range")
+    reserved = keyword.iskeyword(text) or text in CALLABLE or text in ("grad", "range")
+    return text.isidentifier() and not reserved

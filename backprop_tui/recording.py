@@ -16,23 +16,16 @@ from backprop_tui.graph import Graph
 from backprop_tui.ops.op import Array
 from backprop_tui.plan import AS_IT_IS, NO_READ, NONE, Plan, plan_of
 from backprop_tui.scenario import Scenario
-from backprop_tui.steps import Step, step_at
+from backprop_tui.steps import Step, frozen, step_at
 
 
 @dataclass(slots=True)
 class Iteration:
-    """What is kept of one iteration: values by node, gradients by write (0 is the seed), parameters after their update."""
+    """What is kept of an iteration: values by node, gradients by write (0: the seed), parameters after their update."""
 
     values: list[Array]
     written: list[Array]
     updated: list[Array]
-
-
-def frozen(value: Array) -> Array:
-    """The same array, made read-only; a NumPy scalar cannot be written anyway."""
-    if isinstance(value, np.ndarray) and value.flags.writeable:
-        value.setflags(write=False)
-    return value
 
 
 class Recording:
@@ -181,9 +174,9 @@ class Recording:
 
     def state(self, position: int) -> State:
         """Values and gradients as they stand after ``position`` steps, executed if they were not yet."""
-        self.advance(position)
         if not 0 <= position <= self.plan.total:
             raise IndexError(f"position {position} is not one of 0 to {self.plan.total}")
+        self.advance(position)
         if not self._iterations:
             self._begin()
         return State(self, position)
@@ -200,7 +193,7 @@ class Recording:
 
     @property
     def gradients(self) -> dict[str, Array]:
-        """The last complete iteration's gradient of every parameter, by name; zeros where the loss does not depend on it."""
+        """The last complete iteration's gradient of every parameter; zeros where the loss does not depend on it."""
         return {name: self.gradient(self._done, node) for name, node in self.graph.parameters.items()}
 
     @property
@@ -242,7 +235,7 @@ class State:
         return node - self.recording.graph.leaves < self._done
 
     def value(self, node: int) -> Array:
-        """A node's value: a leaf's is there from the start, an updated parameter's changes in its update step. Raises KeyError."""
+        """A node's value: a leaf's from the start, an updated parameter's new in its update step. Raises KeyError."""
         if not self.has_value(node):
             raise KeyError(self.recording.graph.label(node))
         plan = self.recording.plan

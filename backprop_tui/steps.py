@@ -18,6 +18,13 @@ if TYPE_CHECKING:
     from backprop_tui.recording import Recording
 
 
+def frozen(value: Array) -> Array:
+    """The same array, made read-only; a NumPy scalar cannot be written anyway."""
+    if isinstance(value, np.ndarray) and value.flags.writeable:
+        value.setflags(write=False)
+    return value
+
+
 class Step:
     """What all steps have: number (from 1), iteration (from 0), kind, and the node they are about."""
 
@@ -164,7 +171,7 @@ class BackwardStep(Step):
             local = np.broadcast_to(local, self.call.out)
         elif self.how == "broadcast":
             local = np.broadcast_to(local, self.product_shape)
-        return local[()]
+        return frozen(local[()])
 
     @cached_property
     def kinks(self) -> Array | None:
@@ -172,7 +179,7 @@ class BackwardStep(Step):
         if self.derivative.kinks is None:
             return None
         marks = np.asarray(self.derivative.kinks(*self.read_values))
-        return marks if marks.any() else None
+        return frozen(marks) if marks.any() else None
 
     @property
     def product_shape(self) -> Shape:
@@ -195,7 +202,7 @@ class BackwardStep(Step):
     def contribution(self) -> Array:
         """What the step adds to the operand's gradient."""
         with np.errstate(all="ignore"):
-            return unbroadcast(np.asarray(self.product), self.call.shapes[self.slot])[()]
+            return frozen(unbroadcast(np.asarray(self.product), self.call.shapes[self.slot])[()])
 
     @property
     def before(self) -> Array | None:

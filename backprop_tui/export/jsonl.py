@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,19 +15,25 @@ from backprop_tui.recording import Recording
 from backprop_tui.steps import BackwardStep, ForwardStep, SeedStep, Step, UpdateStep
 from backprop_tui.wording import wording_of
 
+#: Control and direction characters that JSON leaves as they are: DEL, C1, line separators, marks and overrides.
+COMMANDING = re.compile("[\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
+
+
+def dumps(value: Any, indent: int | None = None) -> str:
+    """JSON as people read it, but for what would command the terminal: that stays escaped."""
+    text = json.dumps(value, ensure_ascii=False, indent=indent)
+    return COMMANDING.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
 
 def plain(value: Array) -> Any:
     """An array as nested lists, a scalar as a number, nan and infinities as strings."""
     array = np.asarray(value)
-    if array.dtype == np.float32:
-        # the shortest decimal that reads back as the same float32
-        nested = _shortest(array)
-    else:
-        nested = array.tolist()
+    nested = _shortest(array) if array.dtype == np.float32 else array.tolist()
     return nested if np.isfinite(array).all() else _spelled(nested)
 
 
 def _shortest(array: Array) -> Any:
+    """Lists of the shortest decimals that read back as the same float32."""
     if array.ndim == 0:
         return float(str(array[()]))
     return [_shortest(row) for row in array]
@@ -89,5 +96,5 @@ def summary_object(recording: Recording) -> dict[str, Any]:
 def lines(recording: Recording) -> Iterator[str]:
     """The trace of a finished recording, line by line, without line ends."""
     for step in recording:
-        yield json.dumps(step_object(step, recording), ensure_ascii=False)
-    yield json.dumps(summary_object(recording), ensure_ascii=False)
+        yield dumps(step_object(step, recording))
+    yield dumps(summary_object(recording))

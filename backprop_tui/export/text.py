@@ -60,7 +60,8 @@ def step_lines(step: Step, wording: Wording) -> Iterator[str]:
             yield f"    convention    {step.derivative.convention}"
         if step.summed_axes:
             axes = ", ".join(map(str, step.summed_axes))
-            yield f"    product       {array_text(step.product)}, summed over axis {axes}, along which {operand} was broadcast"
+            why = f"summed over axis {axes}, along which {operand} was broadcast"
+            yield f"    product       {array_text(step.product)}, {why}"
         yield f"    contribution  {SIGNS[step.how]} = {array_text(step.contribution)}"
         number, count = step.contribution_number
         grad = f"    gradient      {wording.gradient(step.operand_index)} = {array_text(step.grad)}"

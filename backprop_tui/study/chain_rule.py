@@ -20,7 +20,7 @@ MOST_STEPS = 4_000
 
 @dataclass(frozen=True)
 class Factor:
-    """One local derivative on the way: ``number`` counts from the loss, ``step`` is the backward step that multiplies it in."""
+    """One local derivative on the way: ``number`` counts from the loss, ``step`` is the step that multiplies it in."""
 
     number: int
     step: BackwardStep
@@ -32,8 +32,10 @@ class Factor:
 
 @dataclass(frozen=True)
 class Way:
-    """The factors from the loss to the operand. ``hidden`` is how many before the first one listed are not; ``ways`` is None
-    where there are too many to count."""
+    """The factors from the loss to the operand.
+
+    ``hidden`` is how many before the first one listed are not; ``ways`` is None where there are too many to count.
+    """
 
     factors: tuple[Factor, ...]
     hidden: int

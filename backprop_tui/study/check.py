@@ -32,7 +32,8 @@ class Comparison:
 
     def __str__(self) -> str:
         place = f"[{', '.join(map(str, self.place))}]" if self.place else ""
-        return f"{self.what}{place}: expected {self.expected:.12g}, computed {self.computed:.12g}, tolerance {self.tolerance:g}"
+        both = f"expected {self.expected:.12g}, computed {self.computed:.12g}"
+        return f"{self.what}{place}: {both}, tolerance {self.tolerance:g}"
 
 
 @dataclass(frozen=True)
@@ -63,9 +64,8 @@ def check(scenario: Scenario) -> CheckReport:
     for judgement in claims:
         if not judgement.as_expected:
             claim = judgement.claim
-            failures.append(
-                f"claim ∂/∂{claim.gradient} = {claim.text}: said to be '{claim.verdict}', is '{judgement.verdict}': {judgement.why}"
-            )
+            said = f"said to be '{claim.verdict}', is '{judgement.verdict}': {judgement.why}"
+            failures.append(f"claim ∂/∂{claim.gradient} = {claim.text}: {said}")
     return CheckReport(scenario, len(recording), expected, gradients, claims, tuple(failures))
 
 
@@ -73,9 +73,11 @@ def _compare_all(recording: Recording) -> Iterator[Comparison]:
     expected, graph = recording.scenario.expected, recording.graph
     last = recording.plan.iterations - 1
     for name, wanted in expected.values.items():
-        yield _compare(f"value of {name}", wanted, recording.value(last, _node(recording, name)), expected.tolerance)
+        value = recording.value(last, _node(recording, name))
+        yield _compare(f"value of {name}", wanted, value, expected.tolerance)
     for name, wanted in expected.gradients.items():
-        yield _compare(f"gradient of {name}", wanted, recording.gradient(last, _node(recording, name)), expected.tolerance)
+        gradient = recording.gradient(last, _node(recording, name))
+        yield _compare(f"gradient of {name}", wanted, gradient, expected.tolerance)
     if expected.updated:
         state = recording.state(recording.plan.total)
         for name, wanted in expected.updated.items():

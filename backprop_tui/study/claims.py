@@ -53,7 +53,8 @@ def judge(recording: Recording, claim: Claim) -> Judgement:
     if claimed.shape != true.shape:
         why = f"it is {show_shape(claimed.shape)}, the gradient of {claim.gradient} is {show_shape(true.shape)}"
         return Judgement(claim, "shape", why)
-    allowed = TOLERANCE[recording.scenario.precision] * max(1e-300, float(np.max(np.abs(true), initial=0.0)))
+    largest = float(np.max(np.abs(true), initial=0.0, where=np.isfinite(true)))
+    allowed = TOLERANCE[recording.scenario.precision] * max(1e-300, largest)
     same = np.isclose(claimed, true, rtol=0.0, atol=allowed, equal_nan=True)
     if same.all():
         return Judgement(claim, "correct", "it equals the gradient")

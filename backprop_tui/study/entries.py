@@ -24,11 +24,8 @@ from backprop_tui.recording import Recording
 from backprop_tui.steps import BackwardStep, ForwardStep
 from backprop_tui.wording import Wording
 
-#: A sum of at most so many terms is written whole; of a longer one the first `FIRST` terms and the last.
-WHOLE, FIRST = 6, 3
-#: Significant digits of the numbers.
-DIGITS = 4
-
+#: A sum of at most `WHOLE` terms is written whole, of a longer one the `FIRST` terms and the last; to `DIGITS` digits.
+WHOLE, FIRST, DIGITS = 6, 3, 4
 #: An index with a letter at each axis that is summed over.
 Index = tuple[int | str, ...]
 
@@ -57,7 +54,7 @@ class WrittenEntry:
 def written_entry(
     recording: Recording, step: BackwardStep | ForwardStep, index: tuple[int, ...], wording: Wording
 ) -> WrittenEntry:
-    """The entry at ``index`` (from 0) of a backward step's contribution or a forward step's value. Raises IndexError."""
+    """The entry of a backward step's contribution, or of a forward step's value; indices from 0. Raises IndexError."""
     graph = recording.graph
     shape = graph.shapes[step.operand_index if isinstance(step, BackwardStep) else step.node_index]
     if len(index) != len(shape) or not all(0 <= k < size for k, size in zip(index, shape, strict=True)):
@@ -67,6 +64,7 @@ def written_entry(
             return _Backward(graph, step, wording).entry(index)
         return _Forward(graph, step, wording).entry(index)
 
+
 def _at(name: str, index: Index) -> str:
     """``W₂[0, 1]``; a scalar has no index."""
     return f"{name}[{', '.join(map(str, index))}]" if index else name
@@ -75,7 +73,7 @@ def _at(name: str, index: Index) -> str:
 def _fitted(index: Index, frame: Shape, shape: Shape) -> Index:
     """An index into ``frame`` as an index into an array of ``shape`` that is broadcast to it."""
     lead = len(frame) - len(shape)
-    return tuple(k if size == frame[lead + i] else 0 for i, (k, size) in enumerate(zip(index[lead:], shape, strict=True)))
+    return tuple(k if m == n else 0 for k, m, n in zip(index[lead:], frame[lead:], shape, strict=True))
 
 
 def _take(array: Array, index: Index) -> Array:
@@ -88,6 +86,7 @@ def _moved(index: tuple[int, ...], shape: Shape, to: Shape) -> tuple[int, ...]:
     """An index into ``shape`` as the index of the same entry of the same array reshaped ``to``."""
     flat = np.ravel_multi_index(index, shape) if index else 0
     return tuple(int(k) for k in np.unravel_index(flat, to))
+
 
 def _joined(count: int, term: Callable[[int], str], between: str = " + ") -> str:
     """The terms of a sum, in full or its beginning and its end."""
@@ -105,11 +104,15 @@ def _products(firsts: Array, seconds: Array) -> str:
     return _joined(firsts.size, lambda k: f"{_number(firsts[k])} · {_number(seconds[k])}")
 
 
+def _over(text: str, n: int) -> str:
+    return text if n == 1 else f"({text}) / {n}"
+
+
 class _Names:
     """Names and bound letters for one step."""
 
     def __init__(self, graph: Graph, step: BackwardStep | ForwardStep, wording: Wording) -> None:
-        self.graph, self.wording = graph, wording
+        self.graph, self.step, self.wording = graph, step, wording
         self.node = step.node_index
         self.op = graph.op_of(self.node)
         self.call = graph.call_of(self.node)
@@ -132,40 +135,38 @@ class _Names:
         """An entry of a node."""
         return Term(_at(self.wording.enclosed(node), index), ATOM) if index else self.wording.term(node)
 
+
 class _Backward(_Names):
     """Writes entries of a backward step's contribution."""
 
-    def __init__(self, graph: Graph, step: BackwardStep, wording: Wording) -> None:
-        super().__init__(graph, step, wording)
-        self.step = step
+    step: BackwardStep
 
     def entry(self, index: tuple[int, ...]) -> WrittenEntry:
-        how = self.step.how
-        if how == "rearrange":
-            return self._rearranged(index)
-        product, axes = self.step.product_shape, self.step.summed_axes
+        how, product, axes = self.step.how, self.step.product_shape, self.step.summed_axes
         lead = len(product) - len(index)
         at: Index = tuple(self.letter() if k in axes else index[k - lead] for k in range(len(product)))
-        if how == "dense":
-            return self._dense(index)
+        if how in ("dense", "rearrange"):
+            return self._dense(index) if how == "dense" else self._rearranged(index)
         return self._matrix(index, at) if how in ("left", "right") else self._spread(index, at)
 
-    def _written(
-        self, index: tuple[int, ...], names: tuple[str, str], upstream: Array, local: Array, local_first: bool = False
-    ) -> WrittenEntry:
-        """The entry whose terms are these; ``names`` and the numbers stand in the order in which they are multiplied."""
-        us = np.asarray(upstream, np.float64).ravel()
-        ls = np.asarray(local, np.float64).ravel()
+    def _written(self, index: tuple[int, ...], above: str, factor: str, upstream: Array, local: Array) -> WrittenEntry:
+        """The entry whose terms are these, written in the order in which they are multiplied."""
+        us, ls = (np.asarray(factors, np.float64).ravel() for factors in (upstream, local))
         total = float((us * ls).sum())
-        numbers = _products(ls, us) if local_first else _products(us, ls)
+        left = self.step.how == "left"
+        numbers = _products(ls, us) if left else _products(us, ls)
         terms = tuple(zip(us.tolist(), ls.tolist(), strict=True))
-        text = self.sigma + " · ".join(names)
+        text = f"{self.sigma}{factor} · {above}" if left else f"{self.sigma}{above} · {factor}"
         return WrittenEntry(self._left(index), text, numbers, self._result(index, total), terms, total)
 
     def _left(self, index: tuple[int, ...]) -> str:
         number, of = self.step.contribution_number
         text = _at(self.wording.gradient(self.step.operand_index), index)
         return text if of == 1 else f"{text}, part {number} of {of}"
+
+    def above(self, index: Index) -> str:
+        """An entry of the upstream gradient."""
+        return _at(self.wording.gradient(self.node), index)
 
     def _result(self, index: tuple[int, ...], total: float) -> float:
         """The contribution's own entry where it is at hand, else the sum of the terms."""
@@ -194,20 +195,15 @@ class _Backward(_Names):
         if upstream.ndim > len(out):  # the axis that was put in has no index in the gradient's own shape
             put = len(entering) - (2 if len(self.call.shapes[0]) == 1 else 1)
             entering = (*entering[:put], *entering[put + 1 :])
-        if vector:
-            factor = _at(self.wording.enclosed(source), (row if left else column,))
-        elif local.ndim == 2:
-            factor = _at(self.wording.local(step), shown)
-        else:
-            factor = _at(self.wording.enclosed(source), (*batch, shown[-1], shown[-2]))
-        names = (factor, _at(self.wording.gradient(self.node), entering)) if left else (_at(self.wording.gradient(self.node), entering), factor)
-        return self._written(index, names, us, ls, local_first=left)
+        own = (row if left else column,) if vector else (*batch, shown[-1], shown[-2])
+        plainly = local.ndim == 2 and not vector  # as it is shown; a vector and a batch by their own entries
+        factor = _at(self.wording.local(step), shown) if plainly else _at(self.wording.enclosed(source), own)
+        return self._written(index, self.above(entering), factor, us, ls)
 
     def _spread(self, index: tuple[int, ...], at: Index) -> WrittenEntry:
         """Entry times entry, with the sum over the axes along which the operand was broadcast."""
-        rule, product, upstream = self.step.derivative, self.step.product_shape, np.asarray(self.step.upstream)
-        if rule.upstream_as is not None:
-            upstream = upstream.reshape(rule.upstream_as)
+        rule, product = self.step.derivative, self.step.product_shape
+        upstream = np.asarray(self.step.upstream).reshape(rule.upstream_as or self.call.out)
         entering = _fitted(at, product, upstream.shape)
         coupled = _COUPLING.search(rule.formula) is not None
         local = self._coupled(at) if coupled else self._local(at, product)
@@ -215,13 +211,13 @@ class _Backward(_Names):
         if rule.upstream_as is not None:  # a reduction: no axis of it is summed again
             entering = _moved(tuple(int(k) for k in entering), upstream.shape, self.call.out)
         if coupled:
-            factor = _at(f"({self.wording.local(step)})", at)
+            factor = _at(f"({self.wording.local(self.step)})", at)
         else:
             names: dict[str, str | Term] = {"out": self.entry_of(self.node, at)}
             for operand, node, shape in zip(self.op.operands, self.operands, self.call.shapes, strict=True):
                 names[operand] = self.entry_of(node, _fitted(at, product, shape))
             factor = pretty_term(rule.formula, names=names, symbols={}).within(PRODUCT, POWER, ATOM)
-        return self._written(index, (_at(self.wording.gradient(self.node), entering), factor), us, ls)
+        return self._written(index, self.above(entering), factor, us, ls)
 
     def _local(self, at: Index, product: Shape) -> Array:
         """Entries of a local derivative each of which reads the entries in its own place."""
@@ -232,8 +228,7 @@ class _Backward(_Names):
     def _coupled(self, at: Index) -> Array:
         """An entry of a local derivative that reads whole vectors: those along the reduced axes, or along the last."""
         rule, own = self.step.derivative, self.step.product_shape
-        last_alone = self.op.name == "softmax_cross_entropy"
-        kept = rule.upstream_as or (1,) * len(own)
+        last_alone, kept = self.op.name == "softmax_cross_entropy", rule.upstream_as or (1,) * len(own)
         whole = [k == len(own) - 1 if last_alone else kept[k] == 1 for k in range(len(own))]
         lines: Index = tuple("whole" if w else k for w, k in zip(whole, at, strict=True))
         local = np.asarray(rule.value(*(_take(value, lines)[()] for value in self.step.read_values)))
@@ -250,10 +245,10 @@ class _Backward(_Names):
             local[j] += out[j] if self.op.name == "softmax" else 1
         else:
             entering = tuple(self.letter() for _ in self.call.out)
-            local = np.asarray(self.step.local).reshape(-1, *self.call.shapes[self.step.slot])[:, *index]
+            local = _take(self.step.local, (*entering, *index))
         text = self.wording.derivative(self.entry_of(self.node, entering).text, self.step.operand_index)
         upstream = _take(self.step.upstream, entering)
-        return self._written(index, (_at(self.wording.gradient(self.node), entering), _at(text, index)), upstream, local)
+        return self._written(index, self.above(entering), _at(text, index), upstream, local)
 
     def _rearranged(self, index: tuple[int, ...]) -> WrittenEntry:
         """The entry of the upstream gradient that this one became, or nothing."""
@@ -261,7 +256,7 @@ class _Backward(_Names):
         if found is None:
             return WrittenEntry(self._left(index), "0: this entry was not taken", "0", 0.0, (), 0.0)
         value = float(np.asarray(self.step.upstream)[found])
-        return WrittenEntry(self._left(index), _at(self.wording.gradient(self.node), found), _number(value), value, ((value, 1.0),), value)
+        return WrittenEntry(self._left(index), self.above(found), _number(value), value, ((value, 1.0),), value)
 
     def _became(self, index: tuple[int, ...]) -> tuple[int, ...] | None:
         """Where an entry of the operand stands in the result; looked up whole only for an op that is not known here."""
@@ -290,22 +285,23 @@ class _Backward(_Names):
         flat = int(np.asarray(self.step.local)[index])
         return None if flat < 0 else _moved((flat,), (math.prod(out),), out)
 
+
 class _Forward(_Names):
     """Writes entries of a forward step's value."""
 
+    step: ForwardStep
+
     def __init__(self, graph: Graph, step: ForwardStep, wording: Wording) -> None:
         super().__init__(graph, step, wording)
-        self.step = step
         self.values = [np.asarray(value) for value in step.operand_values]
 
     def entry(self, index: tuple[int, ...]) -> WrittenEntry:
-        name = self.op.name
         result = float(np.asarray(self.step.value)[index])
-        symbols, numbers, firsts, seconds = self._parts(name, index, result)
+        symbols, numbers, firsts, seconds = self._parts(self.op.name, index, result)
         firsts, seconds = np.broadcast_arrays(np.asarray(firsts, np.float64), np.asarray(seconds, np.float64))
         terms = tuple(zip(firsts.ravel().tolist(), seconds.ravel().tolist(), strict=True))
-        left = _at(self.wording.enclosed(self.node), index)
-        return WrittenEntry(left, symbols, numbers, result, terms, float((firsts * seconds).sum()))
+        total = float((firsts * seconds).sum())
+        return WrittenEntry(_at(self.wording.enclosed(self.node), index), symbols, numbers, result, terms, total)
 
     def _parts(self, name: str, index: tuple[int, ...], result: float) -> tuple[str, str, Any, Any]:
         """Symbols, numbers, and the two columns of the terms."""
@@ -335,8 +331,7 @@ class _Forward(_Names):
     def _reduced(self, name: str, index: tuple[int, ...], result: float) -> tuple[str, str, Any, Any]:
         (value,), options = self.values, self.call.options
         axis = options.get("axis")
-        given = range(value.ndim) if axis is None else axis if isinstance(axis, tuple) else (axis,)
-        axes = {k % value.ndim for k in given}
+        axes = {k % value.ndim for k in (range(value.ndim) if axis is None else np.atleast_1d(axis).tolist())}
         rest = iter(k for i, k in enumerate(index) if not (options.get("keepdims") and i in axes))
         at: Index = tuple(self.letter() if k in axes else next(rest) for k in range(value.ndim))
         entries = _take(value, at).ravel()
@@ -345,36 +340,24 @@ class _Forward(_Names):
             numbers = _joined(entries.size, lambda k: _number(entries[k]), ", ")
             return name + self.sigma.removeprefix("Σ").rjust(1) + text, f"{name}({numbers})", [result], [1.0]
         numbers = _joined(entries.size, lambda k: _number(entries[k]))
-        if name == "sum":
-            return self.sigma + text, numbers, entries, 1.0
-        n = entries.size
-        symbols = f"({self.sigma}{text}) / {n}" if axes else text
-        return symbols, f"({numbers}) / {n}" if axes else numbers, entries, 1 / n if n else math.nan
+        n = 1 if name == "sum" else entries.size
+        return _over(self.sigma + text, n), _over(numbers, n), entries, 1 / max(n, 1)
 
     def _all(self, frame: Shape) -> tuple[str, ...]:
         """An entry of each operand, with a letter for every axis."""
         at: Index = tuple(self.letter() for _ in frame)
-        return tuple(
-            self.entry_of(node, _fitted(at, frame, value.shape)).text
-            for node, value in zip(self.operands, self.values, strict=True)
-        )
+        shapes = zip(self.operands, self.call.shapes, strict=True)
+        return tuple(self.entry_of(node, _fitted(at, frame, shape)).text for node, shape in shapes)
 
     def _squares(self, name: str) -> tuple[str, str, Any, Any]:
-        prediction, target = self.values
-        errors = (prediction - target).ravel()
+        errors = (self.values[0] - self.values[1]).ravel()
         one, other = self._all(np.broadcast_shapes(*self.call.shapes))
-        text, n = f"{self.sigma}({one} − {other})²", errors.size
-
-        def square(k: int) -> str:
-            shown = _number(errors[k])
-            return f"{shown}²" if shown.isascii() and "e" not in shown else f"({shown})²"
-
-        numbers = _joined(n, square)
+        text = f"{self.sigma}({one} − {other})²"
+        numbers = _joined(errors.size, lambda k: re.sub(r"^(.*[−e].*)$", r"(\1)", _number(errors[k])) + "²")
         if name == "half_squared_error":
             return f"½ {text}", f"½ ({numbers})", errors, 0.5 * errors
-        if name == "squared_error":
-            return text, numbers, errors, errors
-        return f"({text}) / {n}", f"({numbers}) / {n}", errors, errors / n if n else errors
+        n = 1 if name == "squared_error" else errors.size
+        return _over(text, n), _over(numbers, n), errors, errors / max(n, 1)
 
     def _cross_entropy(self) -> tuple[str, str, Any, Any]:
         logits, target = self.values
@@ -383,17 +366,13 @@ class _Forward(_Names):
         _, wanted = self._all(logits.shape)
         logs = _at(f"log_softmax({self.wording.name(self.operands[0])})", tuple(self.used))
         text, numbers = f"{self.sigma}{wanted} · (−{logs})", _products(targets, minus_logs)
-        if rows == 1:
-            return text, numbers, targets, minus_logs
-        return f"({text}) / {rows}", f"({numbers}) / {rows}", targets, minus_logs / rows if rows else minus_logs
+        return _over(text, rows), _over(numbers, rows), targets, minus_logs / max(rows, 1)
 
     def _normalised(self, name: str, index: tuple[int, ...], result: float) -> tuple[str, str, Any, Any]:
-        (value,) = self.values
-        axis = self.call.options.get("axis", -1) % value.ndim
+        axis = self.call.options.get("axis", -1) % len(index)
         at: Index = (*index[:axis], self.letter(), *index[axis + 1 :])
-        entries = _take(value, at).ravel()
+        entries, mine = _take(self.values[0], at).ravel(), _number(self.values[0][index])
         own, each = (self.entry_of(self.operands[0], k).text for k in (index, at))
-        mine = _number(value[index])
         total = _joined(entries.size, lambda k: f"exp({_number(entries[k])})")
         if name == "softmax":
             return f"exp({own}) / {self.sigma}exp({each})", f"exp({mine}) / ({total})", [result], [1.0]
@@ -404,7 +383,7 @@ class _Forward(_Names):
             definition = self.wording.formula(self.graph.text_of(self.node)).within(ATOM)
             return _at(definition, index), _number(result), [result], [1.0]
         op, places = self.op, [_fitted(index, self.call.out, value.shape) for value in self.values]
-        entries = [float(value[place]) for value, place in zip(self.values, places, strict=True)]
+        entries = [float(_take(value, place).item()) for value, place in zip(self.values, places, strict=True)]
         text = op.formula
         if op.symbol is None and op.name not in ("identity", "broadcast_to"):
             options = [f"{k}={show_option(v)}" for k, v in self.call.options.items() if v != op.options.get(k)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import signal
 from collections.abc import Iterable
@@ -50,6 +51,7 @@ class BackpropApp(App[None]):
 
     def on_mount(self) -> None:
         """Ends whole when the system asks: without this, the terminal would be left in the alternate screen."""
+        self.call_after_refresh(gc.enable)
         loop = asyncio.get_running_loop()
         for name in ("SIGTERM", "SIGHUP"):
             number = getattr(signal, name, None)

@@ -90,14 +90,15 @@ class Palette:
         self._styles["breakpoint"] = Style(color=colour("error", "#FF6B5B").hex)
         self._styles["key"] = Style(color=ink.hex, bold=True)
         self.base = Style(color=ink.hex, bgcolor=back.hex)
-        self.edge = Style(color=colour("edge", fallback["edge"]).hex, bgcolor=back.hex)
+        self._own = self._styles
+        self._styles = {role: self.base + style for role, style in self._styles.items()}
 
     def style(self, role: str) -> Style:
         """The Rich style of a role; roles joined with ``+`` add up."""
         found = self._styles.get(role)
         if found is None:
-            found = Style()
+            found = self.base
             for part in role.split("+"):
-                found += self._styles.get(part, Style())
+                found += self._own.get(part, Style())
             self._styles[role] = found
         return found

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from backprop_tui.ops.op import Array
 from backprop_tui.plan import Phase
 from backprop_tui.view.text import Line
 
 
-@dataclass(frozen=True)
-class HeaderModel:
+class HeaderModel(NamedTuple):
     """The line at the top. ``phase`` is None at the start; iterations count from 1."""
 
     title: str
@@ -26,8 +25,7 @@ class HeaderModel:
     context: str
 
 
-@dataclass(frozen=True)
-class TimelineModel:
+class TimelineModel(NamedTuple):
     """The line at the bottom: where the phases of the shown iteration lie, and how far one is. Steps count from 1."""
 
     spans: tuple[tuple[Phase, int, int], ...]
@@ -36,8 +34,7 @@ class TimelineModel:
     end: int
 
 
-@dataclass(frozen=True)
-class ProgramModel:
+class ProgramModel(NamedTuple):
     """The source and what is executing: ``marks`` are (line from 1, start column, end column) of the sub-expression."""
 
     lines: tuple[str, ...]
@@ -48,8 +45,7 @@ class ProgramModel:
     """The lines from which the frames one stands in were called."""
 
 
-@dataclass(frozen=True)
-class StepRow:
+class StepRow(NamedTuple):
     """One row of the list of steps."""
 
     number: int
@@ -57,8 +53,7 @@ class StepRow:
     text: str
 
 
-@dataclass(frozen=True)
-class StepsModel:
+class StepsModel(NamedTuple):
     """The list of steps: a row is made only where it is seen. ``row`` takes a step's number (from 1)."""
 
     position: int
@@ -66,8 +61,7 @@ class StepsModel:
     row: Callable[[int], StepRow]
 
 
-@dataclass(frozen=True)
-class Block:
+class Block(NamedTuple):
     """One array of a multiplication: its role, what it is, and where it comes from. ``array`` None: not there yet."""
 
     role: str
@@ -77,8 +71,7 @@ class Block:
     note: str = ""
 
 
-@dataclass(frozen=True)
-class StepModel:
+class StepModel(NamedTuple):
     """The multiplication itself. ``blocks`` stand side by side, ``signs[i]`` between block i and i + 1.
 
     ``forward`` is the node's own value; ``totals`` is what happens to the gradient of ``operand``: before, contribution, after.
@@ -101,8 +94,7 @@ class StepModel:
     empty: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class ChainModel:
+class ChainModel(NamedTuple):
     """The product along the way. ``factors`` are spans in reading order; ``shapes`` stand under them at the same columns."""
 
     title: str
@@ -113,8 +105,7 @@ class ChainModel:
     lines: tuple[Line, ...] = ()
 
 
-@dataclass(frozen=True)
-class VariableRow:
+class VariableRow(NamedTuple):
     """One variable: value and gradient, or in words why there is none yet; what changed in this step is marked."""
 
     node: int
@@ -129,15 +120,13 @@ class VariableRow:
     kind: str
 
 
-@dataclass(frozen=True)
-class VariablesModel:
+class VariablesModel(NamedTuple):
     """The variables, in a fixed order."""
 
     rows: tuple[VariableRow, ...]
 
 
-@dataclass(frozen=True)
-class NotesModel:
+class NotesModel(NamedTuple):
     """What the scenario has to say here. ``here`` are the notes of this step; ``about`` is the scenario's own text."""
 
     here: tuple[str, ...]

@@ -9,7 +9,6 @@ from backprop_tui.format import plain, shape_text
 from backprop_tui.ops.op import Array
 from backprop_tui.recording import Recording
 from backprop_tui.steps import BackwardStep, ForwardStep, SeedStep, UpdateStep
-from backprop_tui.study.entries import written_entry
 from backprop_tui.view.models import Block, StepModel
 from backprop_tui.view.sentences import as_entered, backward_sentences, forward_sentences
 from backprop_tui.view.text import Line, Span
@@ -236,6 +235,8 @@ def _entry(recording: Recording, step: BackwardStep, wording: Wording) -> str:
     """The first entry of the product of a matrix step as its written-out sum, in symbols and in numbers."""
     if step.how not in ("left", "right", "dense") or not np.size(step.contribution):
         return ""
+    from backprop_tui.study.entries import written_entry  # the first frame does not need it
+
     entry = written_entry(recording, step, (0,) * np.ndim(step.contribution), wording)
     return f"{entry.left}  =  {entry.symbols}  =  {entry.numbers}  =  {plain(entry.result, 4)}"
 

@@ -9,16 +9,16 @@ from rich.segment import Segment
 from textual import events
 from textual.binding import Binding, BindingType
 from textual.content import Content
-from textual.geometry import Size
+from textual.geometry import Region
 from textual.message import Message
-from textual.scroll_view import ScrollView
 from textual.strip import Strip
 from textual.widget import Widget
 
+from backprop_tui.format import cell_width
 from backprop_tui.tui.panels import steps as steps_panel
 from backprop_tui.tui.theme import Palette
 from backprop_tui.view.models import StepsModel
-from backprop_tui.view.text import BLANK, Line, Span, padded
+from backprop_tui.view.text import BLANK, Line, Span, padded, width_of
 
 Model = TypeVar("Model")
 
@@ -35,9 +35,41 @@ def palette_of(widget: Widget) -> Palette:
 
 
 def strip_of(line: Line, width: int, palette: Palette) -> Strip:
-    """A line as a strip of exactly a width."""
-    segments = [Segment(part.text, palette.style(part.role)) for part in line if part.text]
-    return Strip(segments).adjust_cell_length(width, palette.style("")).apply_style(palette.base)
+    """A line as a strip of exactly a width, in as few segments as it takes: each costs the terminal some forty bytes."""
+    segments: list[Segment] = []
+    role, text = "", ""
+    for part in line:
+        # a blank has no colour of its own: it takes that of what is before it, unless that shades its ground
+        if part.role == role or (part.text.isspace() and part.role in _INK and role in _INK):
+            text += part.text
+        else:
+            if text:
+                segments.append(Segment(text, palette.style(role)))
+            role, text = part.role, part.text
+    if text:
+        segments.append(Segment(text, palette.style(role)))
+    return Strip(segments).adjust_cell_length(width, palette.base)
+
+
+#: The roles that colour what is written and not the ground behind it.
+_INK = frozenset(("", "dim", "strong", "key", "warning", "forward", "upstream", "local", "product"))
+
+
+def changed(before: Line, after: Line, width: int) -> tuple[int, int]:
+    """The columns between which two lines differ: from the first, up to the second."""
+    start = 0
+    for old, new in zip(before, after, strict=False):
+        if old != new:
+            break
+        start += cell_width(new.text)
+    left, right = width_of(before), width_of(after)
+    end = max(left, right)
+    if left == right:
+        for old, new in zip(reversed(before), reversed(after), strict=False):
+            if old != new or end - cell_width(new.text) < start:
+                break
+            end -= cell_width(new.text)
+    return min(start, width), min(max(end, start), width)
 
 
 class Bar(Widget):
@@ -49,22 +81,43 @@ class Bar(Widget):
         super().__init__(**arguments)
         self._draw = draw
         self._model: Any = None
+        self._lines: list[Line] = []
 
     def show(self, model: Any) -> None:
-        """Draws a model, if it is another one."""
-        if model != self._model:
-            self._model = model
+        """Draws what a model changes."""
+        self._model = model
+        width, before = self.size.width, self._lines
+        self._lines = self._draw(model, width) if width else []
+        if len(before) != len(self._lines):
             self.refresh()
+            return
+        for y, (old, new) in enumerate(zip(before, self._lines, strict=True)):
+            if old != new:
+                start, end = changed(old, new, width)
+                self.refresh(Region(start, y, end - start, 1))
+
+    def on_resize(self) -> None:
+        """Draws for another width."""
+        self._lines = []
+        if self._model is not None:
+            self.show(self._model)
+
+    def notify_style_update(self) -> None:
+        """Draws anew in another theme's colours."""
+        super().notify_style_update()
+        self.refresh()
 
     def render_line(self, y: int) -> Strip:
         """One line."""
-        width = self.size.width
-        lines = self._draw(self._model, width) if self._model is not None else []
-        return strip_of(lines[y] if y < len(lines) else BLANK, width, palette_of(self))
+        return strip_of(self._lines[y] if y < len(self._lines) else BLANK, self.size.width, palette_of(self))
 
 
-class Panel(ScrollView, Generic[Model], can_focus=True, inherit_bindings=False):
-    """A bordered panel that draws one frozen model as lines. ``number`` is the key that focuses it."""
+class Panel(Widget, Generic[Model], can_focus=True):
+    """A bordered panel that draws one frozen model as lines. ``number`` is the key that focuses it.
+
+    It scrolls by itself: it has no scrollbar, which would take a column and come and go, and moving in it needs no new
+    layout. Only the lines that differ from those on the screen are drawn again.
+    """
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("up,k", "move(-1)", "up", show=False),
@@ -75,18 +128,12 @@ class Panel(ScrollView, Generic[Model], can_focus=True, inherit_bindings=False):
         Binding("pagedown", "page(1)", "page down", show=False),
     ]
     DEFAULT_CSS = """
-    Panel {
-        border: round $edge;
-        border-title-color: $dim;
-        padding: 0 1;
-        scrollbar-size: 0 0;
-        border-subtitle-color: $dim;
-        &:focus { border: round $accent; border-title-color: $foreground; }
-    }
+    Panel { border: round $edge; border-title-color: $dim; border-subtitle-color: $dim; padding: 0 1; }
+    Panel:focus { border: round $accent; border-title-color: $foreground; }
     """
 
     class Chosen(Message):
-        """A line or a row was chosen, by Enter or by a click; ``index`` counts from 0."""
+        """A line or a row was chosen, by a double click; ``index`` counts from 0."""
 
         def __init__(self, panel: Panel[Any], index: int) -> None:
             super().__init__()
@@ -113,176 +160,218 @@ class Panel(ScrollView, Generic[Model], can_focus=True, inherit_bindings=False):
         self.selects = selects
         self.headings = headings
         self.selected: int | None = None
+        self.top = 0
+        self.shift = 0
         self._draw = draw
         self._model: Model | None = None
+        self._in_sight: int | None = None
         self._lines: list[Line] = []
-        self._laid_out: tuple[Any, int, int] | None = None
+        self._on_screen: list[Line] = []
+        self._title = ""
+        self._subtitle = ""
         self.set_title(title)
 
     def set_title(self, title: str) -> None:
         """The title in the border; text from a scenario is shown as it is."""
-        content = Content(f"{self.number} {title}")
-        if self.border_title != content:
-            self.border_title = content  # type: ignore[assignment]  # Content is taken as it is, a str is markup
+        if title != self._title:
+            self._title = title
+            self.border_title = Content(f"{self.number} {title}")  # type: ignore[assignment]  # a str would be markup
 
-    def show(self, model: Model) -> None:
-        """Draws a model."""
+    def show(self, model: Model, in_sight: int | None = None) -> None:
+        """Draws a model, with a certain line in sight; before the panel has a size, it is kept until it has one."""
         self._model = model
-        self._lay_out()
+        self._in_sight = in_sight
+        self.lay_out()
 
     def on_resize(self) -> None:
         """Lays out anew for another size."""
-        self._lay_out()
+        self._on_screen = []
+        self.lay_out()
 
     def notify_style_update(self) -> None:
         """Draws anew in another theme's colours."""
         super().notify_style_update()
         self.refresh()
 
-    def _lay_out(self) -> None:
-        size = self.scrollable_content_region.size
-        if self._model is None or not size.width or not self.display:
-            return
-        key = (self._model, size.width, size.height)
-        if self._laid_out is not None and self._laid_out[1:] == key[1:] and self._laid_out[0] is self._model:
-            return
-        self._laid_out = key
-        self._lines = self._draw(self._model, size.width, size.height)
-        self.virtual_size = Size(size.width, len(self._lines))
-        self._say_what_is_below()
-        self.refresh()
+    # What is drawn
 
-    def watch_scroll_y(self, old_value: float, new_value: float) -> None:
-        """Keeps the sign of hidden lines true."""
-        super().watch_scroll_y(old_value, new_value)
-        self._say_what_is_below()
+    def lay_out(self) -> None:
+        """Makes the lines of the model for the present size."""
+        size = self.content_size
+        if self._model is not None and size.width and size.height:
+            self._lines = self._draw(self._model, size.width, size.height)
+            self.top = max(0, min(self.top, self.count - size.height))
+            if self._in_sight is not None:
+                self.reveal(self._in_sight)
+            self.draw_changes()
 
-    def _say_what_is_below(self) -> None:
-        """In the border: how many lines are out of sight. A scrollbar would take a column, and come and go."""
-        height = self.scrollable_content_region.height
-        top = self.scroll_offset.y
-        below = max(self.virtual_size.height - top - height, 0)
-        parts = [f"↑ {top}"] * (top > 0) + [f"↓ {below}"] * (below > 0)
-        text = f"{' '.join(parts)} more" if parts and height else ""
-        if str(self.border_subtitle or "") != text:
-            self.border_subtitle = Content(text)  # type: ignore[assignment]  # as above
+    @property
+    def count(self) -> int:
+        """How many lines there are, seen or not."""
+        return len(self._lines)
 
     @property
     def lines(self) -> list[Line]:
-        """The lines as they are drawn."""
+        """All lines, as they are drawn."""
         return self._lines
 
+    def line_at(self, y: int) -> Line:
+        """The line that stands in row ``y`` of the panel."""
+        index = y if y < self.headings else y + self.top
+        line = self._lines[index] if index < len(self._lines) else BLANK
+        if self.selects and index == (self.selected or 0) + self.headings and self.selected is not None and self.has_focus:
+            line = selected(padded(line, self.content_size.width))
+        return shifted(line, self.shift) if self.shift else line
+
+    def draw_changes(self) -> None:
+        """Draws the rows that are not on the screen yet, and says in the border how many lines are out of sight."""
+        width, height = self.content_size
+        rows = [self.line_at(y) for y in range(height)]
+        before = self._on_screen
+        if len(before) != height:
+            self.refresh()
+        else:
+            regions = []
+            for y, row in enumerate(rows):
+                if row != before[y]:
+                    start, end = changed(before[y], row, width)
+                    regions.append(Region(start, y, end - start, 1))
+            if regions:
+                self.refresh(*regions)
+        self._on_screen = rows
+        below = max(self.count - self.top - height, 0)
+        parts = [f"↑ {self.top:,}"] * (self.top > 0) + [f"↓ {below:,}"] * (below > 0)
+        subtitle = f"{' '.join(parts)} more" if parts and height else ""
+        if subtitle != self._subtitle:
+            self._subtitle = subtitle
+            self.border_subtitle = Content(subtitle)  # type: ignore[assignment]  # as above
+
     def render_line(self, y: int) -> Strip:
-        """One line of what is in sight."""
-        if y >= self.headings:  # headings stay where they are
-            y += self.scroll_offset.y
-        width = self.scrollable_content_region.size.width
-        line = self._lines[y] if y < len(self._lines) else BLANK
-        if self.selected is not None and y == self.selected + self.headings and self.has_focus:
-            line = tuple(Span(part.text, f"{part.role}+select" if part.role else "select") for part in padded(line, width))
-        return strip_of(line, width, palette_of(self))
+        """One row of what is in sight."""
+        rows = self._on_screen
+        return strip_of(rows[y] if y < len(rows) else BLANK, self.content_size.width, palette_of(self))
+
+    # Moving
 
     def reveal(self, index: int) -> None:
         """Scrolls so that a line is in sight, without moving if it is."""
-        height = self.scrollable_content_region.height
-        top = self.scroll_offset.y
-        if height and not top + self.headings <= index < top + height:
+        height = self.content_size.height
+        if height and not self.top + self.headings <= index < self.top + height:
             middle = index - self.headings - (height - self.headings) // 2
-            self.scroll_to(y=max(0, middle), animate=False, force=True, immediate=True)
+            self.scroll_to_line(middle)
+
+    def scroll_to_line(self, top: int) -> None:
+        """Makes a line the first that is seen."""
+        self.top = max(0, min(top, self.count - self.content_size.height))
+        self.draw_changes()
 
     def action_move(self, by: int) -> None:
         """Moves the selection, or scrolls."""
         if not self.selects:
-            self.scroll_relative(y=by, animate=False)
+            self.scroll_to_line(self.top + by)
             return
-        count = len(self._lines) - self.headings
+        count = self.count - self.headings
         if count > 0:
-            self.selected = max(0, min(count - 1, (0 if self.selected is None else self.selected + by)))
+            self.selected = max(0, min(count - 1, self.first_selected if self.selected is None else self.selected + by))
             self.reveal(self.selected + self.headings)
-            self.refresh()
+            self.draw_changes()
+
+    @property
+    def first_selected(self) -> int:
+        """What the first key press selects."""
+        return self.top
 
     def action_sideways(self, by: int) -> None:
-        """Scrolls sideways."""
-        self.scroll_relative(x=by, animate=False)
+        """Scrolls sideways, no further than the longest line."""
+        longest = max((width_of(line) for line in self._lines), default=0)
+        self.shift = max(0, min(self.shift + by, longest - self.content_size.width))
+        self.draw_changes()
 
     def action_page(self, by: int) -> None:
         """Moves by a page."""
-        self.action_move(by * max(self.scrollable_content_region.height - 1, 1))
+        self.action_move(by * max(self.content_size.height - 1, 1))
+
+    def on_focus(self) -> None:
+        """Shows the selection."""
+        self.draw_changes()
+
+    def on_blur(self) -> None:
+        """Hides the selection."""
+        self.draw_changes()
+
+    def on_mouse_scroll_down(self) -> None:
+        """Scrolls down."""
+        self.scroll_to_line(self.top + 3)
+
+    def on_mouse_scroll_up(self) -> None:
+        """Scrolls up."""
+        self.scroll_to_line(self.top - 3)
 
     def on_click(self, event: events.Click) -> None:
         """A click selects; a double click chooses."""
-        if self.selects:
-            offset = event.get_content_offset(self)
-            if offset is not None:
-                self.select_line(offset.y + self.scroll_offset.y, event.chain > 1)
-
-    def select_line(self, index: int, choose: bool) -> None:
-        """Selects the line with this index among all, and chooses it if asked to."""
-        index -= self.headings
-        if 0 <= index < len(self._lines) - self.headings:
+        offset = event.get_content_offset(self)
+        if not self.selects or offset is None or offset.y < self.headings:
+            return
+        index = offset.y + self.top - self.headings
+        if index < self.count - self.headings:
             self.selected = index
-            self.refresh()
-            if choose:
+            self.draw_changes()
+            if event.chain > 1:
                 self.post_message(self.Chosen(self, index))
 
 
-class StepsPanel(Panel[StepsModel], inherit_bindings=True):
+class StepsPanel(Panel[StepsModel]):
     """The list of steps. It has as many rows as the run has steps and makes those that are seen."""
 
     def __init__(self, number: int, title: str, **arguments: Any) -> None:
         super().__init__(number, title, lambda model, width, height: [], selects=True, **arguments)
 
-    def _lay_out(self) -> None:
-        model = self._model
-        size = self.scrollable_content_region.size
-        if model is None or not size.width or not self.display:
+    @property
+    def count(self) -> int:
+        """How many steps the run has."""
+        return self._model.total if self._model is not None else 0
+
+    @property
+    def first_selected(self) -> int:
+        """The current step."""
+        return max(self._model.position - 1, 0) if self._model is not None else 0
+
+    def lay_out(self) -> None:
+        """Moves the list only when the current row comes near its edge, and then to the middle."""
+        model, height = self._model, self.content_size.height
+        if model is None or not height:
             return
-        total = Size(size.width, model.total)
-        if self.virtual_size != total:
-            self.virtual_size = total
         if not self.has_focus:
             self.selected = None
-        if self._laid_out is None or self._laid_out[0] is not model:
-            self._laid_out = (model, size.width, size.height)
-            if model.position:
-                self._keep_in_sight(model.position - 1, size.height)
-            else:
-                self.scroll_to(y=0, animate=False, force=True)
-        self.refresh()
+        index, margin = max(model.position - 1, 0), min(2, height // 3)
+        edge = self.top + margin <= index < self.top + height - margin
+        if not edge:
+            self.top = max(0, min(index - height // 2, model.total - height))
+        self.draw_changes()
 
-    def _keep_in_sight(self, index: int, height: int) -> None:
-        """Moves the list only when the current row comes near its edge, and then to the middle."""
-        top = self.scroll_offset.y
-        margin = min(2, height // 3)
-        if not top + margin <= index < top + height - margin:
-            self.scroll_to(y=max(0, index - height // 2), animate=False, force=True, immediate=True)
-
-    def render_line(self, y: int) -> Strip:
-        """One row."""
-        model = self._model
-        width = self.scrollable_content_region.size.width
-        number = y + self.scroll_offset.y + 1
+    def line_at(self, y: int) -> Line:
+        """The row of a step, made now."""
+        model, number = self._model, y + self.top + 1
         if model is None or number > model.total:
-            return strip_of(BLANK, width, palette_of(self))
+            return BLANK
         chosen = self.has_focus and self.selected == number - 1
-        row = steps_panel.draw_row(model, number, width, chosen)
-        if chosen:
-            row = tuple(Span(part.text, f"{part.role}+select" if part.role else "select") for part in row)
-        return strip_of(row, width, palette_of(self))
+        row = steps_panel.draw_row(model, number, self.content_size.width, chosen)
+        return selected(row) if chosen else row
 
-    def action_move(self, by: int) -> None:
-        """Moves the selection from the current row on."""
-        if self._model is None or not self._model.total:
-            return
-        start = max(self._model.position - 1, 0) if self.selected is None else self.selected
-        self.selected = max(0, min(self._model.total - 1, start + by))
-        self.reveal(self.selected)
-        self.refresh()
 
-    def select_line(self, index: int, choose: bool) -> None:
-        """Selects a row, and chooses it if asked to."""
-        if self._model is not None and 0 <= index < self._model.total:
-            self.selected = index
-            self.refresh()
-            if choose:
-                self.post_message(self.Chosen(self, index))
+def selected(line: Line) -> Line:
+    """A line as the selected one."""
+    return tuple(Span(part.text, f"{part.role}+select" if part.role else "select") for part in line)
+
+
+def shifted(line: Line, by: int) -> Line:
+    """A line without its first cells; that something is left out is shown."""
+    rest: list[Span] = []
+    left = by + 1
+    for part in line:
+        if left >= len(part.text):
+            left -= len(part.text)
+        else:
+            rest.append(Span(part.text[left:], part.role))
+            left = 0
+    return (Span("…", "dim"), *rest) if rest else BLANK

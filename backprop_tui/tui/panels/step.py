@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from backprop_tui.tui.panels.arrays import CELL, Drawn, beside, draw_block, entry_lines, fits, inline, width_beside
+from backprop_tui.tui.panels.arrays import CELL, Drawn, as_rows, beside, draw_block, entry_lines, fits, inline, width_beside
 from backprop_tui.view.models import Block, StepModel
 from backprop_tui.view.text import BLANK, Line, Span, fit, line, padded, width_of, wrapped
 
@@ -17,7 +17,7 @@ def draw(model: StepModel, width: int, height: int) -> list[Line]:
         return [*([fit(model.equation, width), BLANK] if model.equation else []), *lines]
     best: list[Line] | None = None
     for spacious in (True, False):
-        for rows, columns in BUDGETS:
+        for rows, columns in _budgets(model):
             for arrange in (_all_beside, _forward_above, _stacked):
                 body = arrange(model, width, rows, columns)
                 if body is None:
@@ -28,6 +28,14 @@ def draw(model: StepModel, width: int, height: int) -> list[Line]:
                 if best is None or len(lines) < len(best):
                     best = lines
     return best or _assemble(model, _stacked(model, width, 1, 2) or [], width, 1, 2, False)
+
+
+def _budgets(model: StepModel) -> list[tuple[int, int]]:
+    """The budgets that differ for these arrays: the first under which all of them are whole, and the tighter ones."""
+    shapes = [as_rows(block.array).shape for block in (*model.blocks, *model.totals) if block.array is not None]
+    rows, columns = (max((shape[axis] for shape in shapes), default=1) for axis in (0, 1))
+    whole = [budget for budget in BUDGETS if budget[0] >= rows and budget[1] >= columns]
+    return [*whole[-1:], *[budget for budget in BUDGETS if budget not in whole]]
 
 
 def _assemble(

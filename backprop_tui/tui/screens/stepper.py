@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any, ClassVar
 
 from textual import events
@@ -14,7 +15,7 @@ from textual.timer import Timer
 from textual.widgets import Static
 
 from backprop_tui import view
-from backprop_tui.commands import COMMANDS, Command
+from backprop_tui.commands import BY_NAME, COMMANDS, Command
 from backprop_tui.debugger import Debugger
 from backprop_tui.errors import CommandError
 from backprop_tui.format import cut
@@ -96,7 +97,7 @@ class StepperScreen(Screen[None]):
         self.bar("footer").show(True)
         self.fit_panels()
         self.panel("step").focus()
-        self.call_after_refresh(self.show_all)
+        self.show_all()
 
     def panel(self, name: str) -> Panel[Any]:
         """A panel by its name."""
@@ -110,21 +111,18 @@ class StepperScreen(Screen[None]):
 
     def show_all(self) -> None:
         """Draws the position: makes the model of each panel that is seen."""
-        debugger = self.debugger
-        with self.app.batch_update():
-            self.bar("header").show(view.header_model(debugger, playing=self._timer is not None))
-            self.bar("timeline").show(view.timeline_model(debugger))
-            for name in PANELS:
-                if self.panel(name).display:
-                    self.show_panel(name)
+        self.bar("header").show(view.header_model(self.debugger, playing=self._timer is not None))
+        self.bar("timeline").show(view.timeline_model(self.debugger))
+        for name in PANELS:
+            if self.panel(name).display:
+                self.show_panel(name)
 
     def show_panel(self, name: str) -> None:
         """Draws one panel."""
         debugger, wording, panel = self.debugger, self.wording, self.panel(name)
         if name == "program":
             model = view.program_model(debugger)
-            panel.show(model)
-            panel.reveal(program.current_line(model))
+            panel.show(model, program.current_line(model))
         elif name == "steps":
             panel.show(view.steps_model(debugger, wording))
         elif name == "step":
@@ -137,10 +135,8 @@ class StepperScreen(Screen[None]):
             panel.show(product)
         elif name == "variables":
             table = view.variables_model(debugger, wording)
-            panel.show(table)
             changed = [i for i, row in enumerate(table.rows) if row.value_changed or row.gradient_changed]
-            if changed and not panel.has_focus:
-                panel.reveal(changed[0] + 1)
+            panel.show(table, changed[0] + 1 if changed and not panel.has_focus else None)
         else:
             panel.show(view.notes_model(debugger))
 
@@ -181,24 +177,26 @@ class StepperScreen(Screen[None]):
         self.panel("variables").styles.width = "1fr" if big == "variables" else None
 
     def on_resize(self, event: events.Resize) -> None:
-        """Rearranges for another size."""
+        """Rearranges for another size; a panel that is seen only now gets its model, the others have theirs."""
+        shown = [name for name in PANELS if self.panel(name).display]
         self.fit_panels()
-        self.call_after_refresh(self.show_all)
+        if [name for name in PANELS if self.panel(name).display] != shown:
+            self.show_all()
 
     # Commands
 
-    def action_move(self, name: str) -> None:
+    async def action_move(self, name: str) -> None:
         """Carries out a command that moves the debugger."""
-        command = next(c for c in COMMANDS if c.name == name)
-        assert command.move is not None
-        if command.move(self.debugger):
+        move = BY_NAME[name].move
+        assert move is not None
+        if move(self.debugger):
             self.show_all()
+            # every panel asks for its redrawing before the screen does it: one frame, not one now and one a tick later
+            for _ in range(4):
+                await asyncio.sleep(0)
         else:
-            self._say_why_not(name)
-
-    def _say_why_not(self, name: str) -> None:
-        start = self.debugger.position == 0
-        self.say("This is the start of the run." if start else "This is the end of the run.")
+            start = self.debugger.position == 0
+            self.say("This is the start of the run." if start else "This is the end of the run.")
 
     def say(self, text: str, *, wrong: bool = False) -> None:
         """A short message; text is shown as it is."""
@@ -304,8 +302,8 @@ class StepperScreen(Screen[None]):
         if not panel.display:
             self.enlarged = name if name not in ("program", "step", "chain") or not self.has_class("narrow") else None
             self.fit_panels()
+            self.show_all()
         panel.focus()
-        self.call_after_refresh(self.show_all)
 
     def action_focus_program(self) -> None:
         """Focuses the program."""
@@ -338,7 +336,7 @@ class StepperScreen(Screen[None]):
             self.fit_panels()
             if self.focused is None or not self.focused.display:
                 self.panel("step").focus()
-            self.call_after_refresh(self.show_all)
+            self.show_all()
 
     def action_enlarge(self) -> None:
         """Enlarges the focused panel; the arrays of the multiplication and of a variable open whole."""
@@ -352,7 +350,7 @@ class StepperScreen(Screen[None]):
         else:
             self.enlarged = name
             self.fit_panels()
-            self.call_after_refresh(self.show_all)
+            self.show_all()
 
     def _open_step(self) -> None:
         from backprop_tui.tui.enlarge import step_tabs
