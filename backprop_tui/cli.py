@@ -236,4 +236,3 @@ def _counts(report: object) -> str:
     if report.gradients.steps > len(report.gradients.locals):
         parts[2] += f" (spread over {report.gradients.steps})"
     return ", ".join(parts)
-

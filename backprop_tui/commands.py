@@ -36,12 +36,19 @@ def _move(
 
 COMMANDS: tuple[Command, ...] = (
     _move(
-        "step", ("s", "right", "f11"), "Move", Debugger.step, "step: one op forward, one multiplication backward, into calls", "step"
+        "step",
+        ("s", "right", "f11"),
+        "Move",
+        Debugger.step,
+        "step: one op forward, one multiplication backward, into calls",
+        "step",
     ),
     _move("step_back", ("S", "left"), "Move", Debugger.step_back, "step back", "back"),
     _move("next", ("n", "f10"), "Move", Debugger.next, "next: one line of the program, over calls", "line"),
     _move("next_back", ("N",), "Move", Debugger.next_back, "back over one line of the program"),
-    _move("finish", ("f", "shift+f11"), "Move", Debugger.finish, "finish: out of this call, or to the end of the phase"),
+    _move(
+        "finish", ("f", "shift+f11"), "Move", Debugger.finish, "finish: out of this call, or to the end of the phase"
+    ),
     _move("finish_back", ("F",), "Move", Debugger.finish_back, "back out of this call, or to the start of the phase"),
     _move("continue", ("c", "f5"), "Move", Debugger.continue_, "continue: to the end", "continue"),
     _move("reverse_continue", ("C",), "Move", Debugger.reverse_continue, "reverse-continue: back to the start"),
@@ -56,7 +63,13 @@ COMMANDS: tuple[Command, ...] = (
     Command("faster", ("plus",), "Move", "play faster"),
     Command("slower", ("minus",), "Move", "play slower"),
     Command("detail", ("d",), "Look", "detail: step also stops inside a multiplication", "detail"),
-    Command("enlarge", ("z",), "Look", "enlarge the focused panel, and back; arrays open whole, with a cell cursor", "enlarge"),
+    Command(
+        "enlarge",
+        ("z",),
+        "Look",
+        "enlarge the focused panel, and back; arrays open whole, with a cell cursor",
+        "enlarge",
+    ),
     Command("focus_program", ("1",), "Look", "focus the program"),
     Command("focus_steps", ("2",), "Look", "focus the list of steps"),
     Command("focus_step", ("3",), "Look", "focus the multiplication"),

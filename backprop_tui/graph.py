@@ -15,7 +15,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from backprop_tui.errors import ScenarioError
 from backprop_tui.ops.op import Call, Op, Shape
@@ -33,8 +33,7 @@ def folded(source: str) -> str:
     return " ".join(source.split())
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
+class Span(NamedTuple):
     """A stretch of the program: offsets into its text, and the line and column it begins at (both from 1)."""
 
     start: int
@@ -43,8 +42,7 @@ class Span:
     column: int
 
 
-@dataclass(frozen=True, slots=True)
-class Frame:
+class Frame(NamedTuple):
     """A call in the program: its display name (``layer#2``), the frame and the statement it was called from.
 
     Frame 0 is the program itself: it has no name and no parent.
@@ -58,8 +56,7 @@ class Frame:
     depth: int
 
 
-@dataclass(frozen=True, slots=True)
-class Statement:
+class Statement(NamedTuple):
     """One execution of one statement: where it stands, in which frame, and in which turns of which loops."""
 
     index: int
@@ -69,8 +66,7 @@ class Statement:
     """Loop variable, its value, which turn (from 1), of how many; from the outermost loop in."""
 
 
-@dataclass(frozen=True, slots=True)
-class Node:
+class Node(NamedTuple):
     """One node, made on demand."""
 
     index: int

@@ -11,8 +11,7 @@ import math
 import re
 import warnings
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from backprop_tui.errors import ProgramError, did_you_mean
 from backprop_tui.graph import folded
@@ -61,8 +60,7 @@ INSTEAD: dict[type[ast.AST], str] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Instruction:
+class Instruction(NamedTuple):
     """One step of an expression's code. ``span`` is a pair of offsets into the text."""
 
     kind: Literal["name", "number", "op", "call", "index", "grad"]

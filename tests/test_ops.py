@@ -183,9 +183,7 @@ def test_the_faster_pull_equals_the_product_with_what_is_shown(op: Op, call: Cal
     shown = derivative.multiply(upstream, derivative.value(*reads))
     applied = derivative.apply(upstream, *reads)
     shape = product_shape(derivative, call, operand)
-    np.testing.assert_allclose(
-        np.broadcast_to(applied, shape), np.broadcast_to(shown, shape), rtol=1e-12, atol=1e-14
-    )
+    np.testing.assert_allclose(np.broadcast_to(applied, shape), np.broadcast_to(shown, shape), rtol=1e-12, atol=1e-14)
 
 
 @pytest.mark.parametrize(("op", "call", "operand"), DERIVATIVES)

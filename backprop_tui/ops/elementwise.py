@@ -206,18 +206,14 @@ def _normal_density(a: Array) -> Array:
 TANH = _single(
     "tanh",
     np.tanh,
-    elementwise(
-        "1 - out ** 2", ("out",), lambda out: 1 - out * out, pull=lambda u, out: u * (1 - out * out)
-    ),
+    elementwise("1 - out ** 2", ("out",), lambda out: 1 - out * out, pull=lambda u, out: u * (1 - out * out)),
     "tanh(a)",
     "The hyperbolic tangent squeezes each entry between −1 and 1; the local derivative reads the stored result.",
 )
 SIGMOID = _single(
     "sigmoid",
     _sigmoid,
-    elementwise(
-        "out * (1 - out)", ("out",), lambda out: out * (1 - out), pull=lambda u, out: u * (out * (1 - out))
-    ),
+    elementwise("out * (1 - out)", ("out",), lambda out: out * (1 - out), pull=lambda u, out: u * (out * (1 - out))),
     "1 / (1 + exp(-a))",
     "Squeezes each entry between 0 and 1; the local derivative reads the stored result and is at most ¼.",
 )

@@ -81,9 +81,7 @@ def _of_right(call: Call) -> LocalDerivative:
         return LocalDerivative("broadcast", "a", ("a",), read, pull=operator.mul)
     turned = _turned_formula("a", a)
     if len(a) == 1:  # the one row a meets each column of b: a enters as a column, the upstream gradient as a row
-        return LocalDerivative(
-            "left", "column(a)", ("a",), _column, upstream_as=(*call.out[:-1], 1, call.out[-1])
-        )
+        return LocalDerivative("left", "column(a)", ("a",), _column, upstream_as=(*call.out[:-1], 1, call.out[-1]))
     if len(b) == 1:
         if len(a) == 2:
             return LocalDerivative("left", turned, ("a",), _turned)

@@ -146,9 +146,7 @@ class Op:
             text = text.replace(f"[{name}]", f"[{show_index(value)}]")
             text = re.sub(rf"\b{name}\b(?!=)", show_option(value), text)
         if self.variadic:
-            text = re.sub(
-                rf"\b{self.operands[0]}\b", ", ".join(map(self.operand_name, range(len(call.shapes)))), text
-            )
+            text = re.sub(rf"\b{self.operands[0]}\b", ", ".join(map(self.operand_name, range(len(call.shapes)))), text)
         return text
 
 

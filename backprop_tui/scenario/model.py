@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from backprop_tui.formula import Formula
 from backprop_tui.graph import Graph
@@ -15,16 +15,14 @@ Precision = Literal["float64", "float32"]
 Verdict = Literal["correct", "shape", "value"]
 
 
-@dataclass(frozen=True, eq=False)
-class Limits:
+class Limits(NamedTuple):
     """How much a run may take: steps of all iterations together, and bytes of values."""
 
     max_steps: int = 2_000_000
     max_bytes: int = 1 << 30
 
 
-@dataclass(frozen=True, eq=False)
-class Training:
+class Training(NamedTuple):
     """Gradient descent: ``steps`` iterations (at least 1), the learning rate η, and the parameters that are updated."""
 
     steps: int
@@ -45,8 +43,7 @@ class Expected:
     updated: Mapping[str, Array] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, eq=False)
-class Claim:
+class Claim(NamedTuple):
     """A hand-derived gradient: of which variable, the formula, what is expected of it; ``line`` is the file's."""
 
     gradient: str
@@ -57,8 +54,7 @@ class Claim:
     line: int
 
 
-@dataclass(frozen=True, eq=False)
-class Note:
+class Note(NamedTuple):
     """What a learner reads when a step is reached: at a variable or at a line of the program, in a phase or in all."""
 
     node_name: str | None
@@ -67,8 +63,7 @@ class Note:
     text: str
 
 
-@dataclass(frozen=True, eq=False)
-class Breakpoint:
+class Breakpoint(NamedTuple):
     """Where to stop: at a variable, at a line of the program, or in a phase; ``when`` is its condition."""
 
     at: str | None
@@ -77,8 +72,7 @@ class Breakpoint:
     when: Formula | None
 
 
-@dataclass(frozen=True, eq=False)
-class Watch:
+class Watch(NamedTuple):
     """An expression that is shown all the time."""
 
     expression: Formula

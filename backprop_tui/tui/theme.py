@@ -74,7 +74,7 @@ class Palette:
         ink = colour("foreground", "#D8DCE6")
         self._styles: dict[str, Style] = {"": Style()}
         fallback = DARK.variables
-        for role in (*ROLES, "dim"):
+        for role in (*ROLES, "dim", "edge"):
             self._styles[role] = Style(color=colour(role, fallback[role]).hex)
         for role in ROLES:
             tint = colour(role, fallback[role])
@@ -83,6 +83,7 @@ class Palette:
                 self._styles[f"{role}.{level}"] = Style(color=ink.hex, bgcolor=shade.hex)
             self._styles[f"{role}.faint"] = Style(color=back.blend(tint, 0.5).hex)
             self._styles[f"{role}.mark"] = Style(color=back.hex, bgcolor=tint.hex, bold=True)
+        self._styles["edge.focus"] = Style(color=colour("accent", "#E69F00").hex)
         self._styles["lit"] = Style(color=back.hex, bgcolor=colour("local", fallback["local"]).hex, bold=True)
         self._styles["strong"] = Style(bold=True)
         self._styles["warning"] = Style(color=colour("warning", "#F0E442").hex, bold=True)

@@ -66,9 +66,7 @@ def timeline_model(debugger: Debugger) -> TimelineModel:
         if count:
             first = plan.step_of(iteration, phase)
             spans.append((phase, first, first + count - 1))
-    return TimelineModel(
-        tuple(spans), debugger.position, iteration * plan.period, (iteration + 1) * plan.period
-    )
+    return TimelineModel(tuple(spans), debugger.position, iteration * plan.period, (iteration + 1) * plan.period)
 
 
 def program_model(debugger: Debugger) -> ProgramModel:
@@ -104,9 +102,7 @@ def program_model(debugger: Debugger) -> ProgramModel:
         node_index = graph.resolve(stop.at) if stop.at else None
         if node_index is not None and node_index >= graph.leaves:
             stops.add(graph.line_of(node_index))
-    return ProgramModel(
-        lines, tuple(marks), phase, frozenset(line - skipped for line in stops), tuple(calls)
-    )
+    return ProgramModel(lines, tuple(marks), phase, frozenset(line - skipped for line in stops), tuple(calls))
 
 
 def steps_model(debugger: Debugger, wording: Wording) -> StepsModel:
@@ -156,7 +152,9 @@ def variables_model(debugger: Debugger, wording: Wording) -> VariablesModel:
                 wording.name(index),
                 shape_text(graph.shapes[index]),
                 value,
-                "" if value is not None else f"in step {plan.step_of(state.iteration, 'forward', index - graph.leaves)}",
+                ""
+                if value is not None
+                else f"in step {plan.step_of(state.iteration, 'forward', index - graph.leaves)}",
                 gradient,
                 "" if gradient is not None else _no_gradient(plan, state, index),
                 index == node,
@@ -220,4 +218,3 @@ def _applies(debugger: Debugger, note: Note) -> bool:
     if place.phase == "backward":
         return wanted == plan.targets[place.index] or wanted == node == graph.loss
     return wanted == node
-

@@ -62,7 +62,9 @@ def _ahead(recording: Recording, step: ForwardStep, wording: Wording) -> ChainMo
                 )
     if not lines:
         name = wording.name(step.node_index)
-        why = "no parameter stands behind it" if not graph.needs[step.node_index] else f"{wording.loss} does not need it"
+        why = (
+            "no parameter stands behind it" if not graph.needs[step.node_index] else f"{wording.loss} does not need it"
+        )
         lines = [(Span(f"No local derivative of {name} will be needed: {why}.", "dim"),)]
     return ChainModel("Chain rule · the local derivatives to come", "", (), "", tuple(lines))
 
@@ -73,7 +75,12 @@ def _legend(way: Way, wording: Wording) -> list[Line]:
     step = factor.step
     if step.op == "identity":
         return [
-            (Span(f"{circled(factor.number)} is 1, since {wording.name(step.node_index)} = {wording.name(step.operand_index)}", "dim"),)
+            (
+                Span(
+                    f"{circled(factor.number)} is 1, since {wording.name(step.node_index)} = {wording.name(step.operand_index)}",
+                    "dim",
+                ),
+            )
         ]
     return []
 
@@ -95,14 +102,20 @@ def _pieces(way: Way, wording: Wording) -> list[Piece]:
         if not pieces:
             pieces, kind = [here], factor.how
             continue
-        sign = {"elementwise": "⊙", "left": "@", "right": "@", "broadcast": "⊙", "dense": "·", "rearrange": "↦"}[factor.how]
+        sign = {"elementwise": "⊙", "left": "@", "right": "@", "broadcast": "⊙", "dense": "·", "rearrange": "↦"}[
+            factor.how
+        ]
         if kind and kind != "…" and _group(kind) != _group(factor.how):
             pieces = [("(", "upstream", ""), *pieces, (")", "upstream", "")]
         joint: Piece = (f" {sign} ", "", "")
         pieces = [here, joint, *pieces] if factor.how == "left" else [*pieces, joint, here]
         if factor.summed_axes:
             axes = ", ".join(map(str, factor.summed_axes))
-            pieces = [(f"Σ axis {axes} (", "" if current else "upstream", ""), *pieces, (")", "" if current else "upstream", "")]
+            pieces = [
+                (f"Σ axis {axes} (", "" if current else "upstream", ""),
+                *pieces,
+                (")", "" if current else "upstream", ""),
+            ]
         kind = "" if factor.summed_axes else factor.how
     return pieces
 
@@ -113,7 +126,9 @@ def _group(how: str) -> str:
 
 def _text(factor: Factor, wording: Wording) -> str:
     text = wording.local(factor.step)
-    compound = any(sign in text for sign in (" − ", " + ", " @ ", " / ")) and not (text.startswith("(") and text.endswith(")"))
+    compound = any(sign in text for sign in (" − ", " + ", " @ ", " / ")) and not (
+        text.startswith("(") and text.endswith(")")
+    )
     return f"({text})" if compound and not _closed(text) else text
 
 

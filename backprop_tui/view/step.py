@@ -169,7 +169,12 @@ def _backward(recording: Recording, step: BackwardStep, wording: Wording, stage:
     several = step.contribution_number[1] > 1
     if several:
         equation = (Span("this contribution to ", "dim"), *equation)
-    forward = Block("forward", "forward value", _definition(recording, step, wording), recording.value(step.iteration, step.node_index))
+    forward = Block(
+        "forward",
+        "forward value",
+        _definition(recording, step, wording),
+        recording.value(step.iteration, step.node_index),
+    )
     totals = _totals(step, wording, reached)
     number, count = step.contribution_number
     return StepModel(
@@ -204,7 +209,11 @@ def _reads(step: BackwardStep, wording: Wording) -> str:
 def _entered_note(step: BackwardStep) -> str:
     entered = step.derivative.upstream_as
     own = np.shape(step.upstream)
-    return f"{shape_text(own)}, entering as {shape_text(entered)}" if entered not in (None, own) and entered is not None else ""
+    return (
+        f"{shape_text(own)}, entering as {shape_text(entered)}"
+        if entered not in (None, own) and entered is not None
+        else ""
+    )
 
 
 def _shown_local(step: BackwardStep) -> Array:
@@ -261,5 +270,7 @@ def _totals(step: BackwardStep, wording: Wording, reached: int) -> tuple[Block, 
     return (
         Block("upstream", "before", gradient, step.before, "nothing yet" if step.before is None else ""),
         Block("product", added, "contribution", step.contribution if reached >= known else None),
-        Block("upstream", "after", gradient, step.grad if reached >= 4 else None, "not added yet" if reached < 4 else ""),
+        Block(
+            "upstream", "after", gradient, step.grad if reached >= 4 else None, "not added yet" if reached < 4 else ""
+        ),
     )

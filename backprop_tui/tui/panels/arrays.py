@@ -54,7 +54,10 @@ def summary_lines(array: Array, role: str) -> list[Line]:
     if matrix.shape[0] > rows:
         corner.append((Span("⋮".rjust(CELL), "dim"),))
     facts = summary(array)
-    words = [f"min {plain(facts.minimum, 4)}  max {plain(facts.maximum, 4)}", f"mean {plain(facts.mean, 3)}  norm {plain(facts.norm, 4)}"]
+    words = [
+        f"min {plain(facts.minimum, 4)}  max {plain(facts.maximum, 4)}",
+        f"mean {plain(facts.mean, 3)}  norm {plain(facts.norm, 4)}",
+    ]
     if facts.nans or facts.infs:
         words.append(f"{facts.nans} nan, {facts.infs} inf")
     return [*corner, *[(Span(word, "dim"),) for word in words]]

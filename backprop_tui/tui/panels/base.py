@@ -8,17 +8,16 @@ from typing import Any, ClassVar, Generic, TypeVar
 from rich.segment import Segment
 from textual import events
 from textual.binding import Binding, BindingType
-from textual.content import Content
-from textual.geometry import Region
+from textual.geometry import Region, Size
 from textual.message import Message
 from textual.strip import Strip
 from textual.widget import Widget
 
-from backprop_tui.format import cell_width
+from backprop_tui.format import cell_width, cut
 from backprop_tui.tui.panels import steps as steps_panel
 from backprop_tui.tui.theme import Palette
 from backprop_tui.view.models import StepsModel
-from backprop_tui.view.text import BLANK, Line, Span, padded, width_of
+from backprop_tui.view.text import BLANK, Line, Span, fit, padded, width_of
 
 Model = TypeVar("Model")
 
@@ -52,7 +51,9 @@ def strip_of(line: Line, width: int, palette: Palette) -> Strip:
 
 
 #: The roles that colour what is written and not the ground behind it.
-_INK = frozenset(("", "dim", "strong", "key", "warning", "forward", "upstream", "local", "product"))
+_INK = frozenset(
+    ("", "dim", "strong", "key", "warning", "forward", "upstream", "local", "product", "edge", "edge.focus")
+)
 
 
 def changed(before: Line, after: Line, width: int) -> tuple[int, int]:
@@ -86,37 +87,33 @@ class Bar(Widget):
     def show(self, model: Any) -> None:
         """Draws what a model changes."""
         self._model = model
-        width, before = self.size.width, self._lines
-        self._lines = self._draw(model, width) if width else []
-        if len(before) != len(self._lines):
-            self.refresh()
-            return
-        for y, (old, new) in enumerate(zip(before, self._lines, strict=True)):
+        before, width = self._lines, self.size.width
+        if not before:
+            return  # nothing is on the screen yet
+        for y, (old, new) in enumerate(zip(before, self._laid_out(width), strict=True)):
             if old != new:
                 start, end = changed(old, new, width)
                 self.refresh(Region(start, y, end - start, 1))
 
+    def _laid_out(self, width: int) -> list[Line]:
+        self._lines = self._draw(self._model, width) if self._model is not None and width else []
+        return self._lines
+
     def on_resize(self) -> None:
         """Draws for another width."""
-        self._lines = []
-        if self._model is not None:
-            self.show(self._model)
-
-    def notify_style_update(self) -> None:
-        """Draws anew in another theme's colours."""
-        super().notify_style_update()
-        self.refresh()
+        self._laid_out(self.size.width)
 
     def render_line(self, y: int) -> Strip:
-        """One line."""
-        return strip_of(self._lines[y] if y < len(self._lines) else BLANK, self.size.width, palette_of(self))
+        """One line; the first time, all of them are made."""
+        lines = self._lines or self._laid_out(self.size.width)
+        return strip_of(lines[y] if y < len(lines) else BLANK, self.size.width, palette_of(self))
 
 
 class Panel(Widget, Generic[Model], can_focus=True):
     """A bordered panel that draws one frozen model as lines. ``number`` is the key that focuses it.
 
-    It scrolls by itself: it has no scrollbar, which would take a column and come and go, and moving in it needs no new
-    layout. Only the lines that differ from those on the screen are drawn again.
+    It draws its own border and scrolls by itself, so that a new title or another line in sight is a changed line like any
+    other: only the lines that differ from those on the screen are drawn again, and nothing is laid out anew.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -127,10 +124,6 @@ class Panel(Widget, Generic[Model], can_focus=True):
         Binding("pageup", "page(-1)", "page up", show=False),
         Binding("pagedown", "page(1)", "page down", show=False),
     ]
-    DEFAULT_CSS = """
-    Panel { border: round $edge; border-title-color: $dim; border-subtitle-color: $dim; padding: 0 1; }
-    Panel:focus { border: round $accent; border-title-color: $foreground; }
-    """
 
     class Chosen(Message):
         """A line or a row was chosen, by a double click; ``index`` counts from 0."""
@@ -167,37 +160,32 @@ class Panel(Widget, Generic[Model], can_focus=True):
         self._in_sight: int | None = None
         self._lines: list[Line] = []
         self._on_screen: list[Line] = []
-        self._title = ""
-        self._subtitle = ""
-        self.set_title(title)
+        self._laid_out_for = Size(0, 0)
+        self.title = title
 
-    def set_title(self, title: str) -> None:
-        """The title in the border; text from a scenario is shown as it is."""
-        if title != self._title:
-            self._title = title
-            self.border_title = Content(f"{self.number} {title}")  # type: ignore[assignment]  # a str would be markup
-
-    def show(self, model: Model, in_sight: int | None = None) -> None:
+    def show(self, model: Model, in_sight: int | None = None, *, title: str | None = None) -> None:
         """Draws a model, with a certain line in sight; before the panel has a size, it is kept until it has one."""
         self._model = model
         self._in_sight = in_sight
+        if title is not None:
+            self.title = title
         self.lay_out()
+
+    @property
+    def inner(self) -> Size:
+        """The size inside the border."""
+        return Size(max(self.size.width - 4, 0), max(self.size.height - 2, 0))
 
     def on_resize(self) -> None:
-        """Lays out anew for another size."""
-        self._on_screen = []
-        self.lay_out()
-
-    def notify_style_update(self) -> None:
-        """Draws anew in another theme's colours."""
-        super().notify_style_update()
-        self.refresh()
+        """Lays out anew for another size, if drawing has not done so already."""
+        if self._laid_out_for != self.size:
+            self.lay_out()
 
     # What is drawn
 
     def lay_out(self) -> None:
         """Makes the lines of the model for the present size."""
-        size = self.content_size
+        size = self.inner
         if self._model is not None and size.width and size.height:
             self._lines = self._draw(self._model, size.width, size.height)
             self.top = max(0, min(self.top, self.count - size.height))
@@ -219,50 +207,65 @@ class Panel(Widget, Generic[Model], can_focus=True):
         """The line that stands in row ``y`` of the panel."""
         index = y if y < self.headings else y + self.top
         line = self._lines[index] if index < len(self._lines) else BLANK
-        if self.selects and index == (self.selected or 0) + self.headings and self.selected is not None and self.has_focus:
-            line = selected(padded(line, self.content_size.width))
+        if (
+            self.selects
+            and index == (self.selected or 0) + self.headings
+            and self.selected is not None
+            and self.has_focus
+        ):
+            line = selected(padded(line, self.inner.width))
         return shifted(line, self.shift) if self.shift else line
 
     def draw_changes(self) -> None:
-        """Draws the rows that are not on the screen yet, and says in the border how many lines are out of sight."""
-        width, height = self.content_size
-        rows = [self.line_at(y) for y in range(height)]
+        """Draws the rows that are not on the screen yet."""
+        width, height = self.size
+        rows = self._framed() if width > 4 and height > 2 else []
         before = self._on_screen
-        if len(before) != height:
-            self.refresh()
-        else:
-            regions = []
-            for y, row in enumerate(rows):
-                if row != before[y]:
-                    start, end = changed(before[y], row, width)
-                    regions.append(Region(start, y, end - start, 1))
-            if regions:
-                self.refresh(*regions)
         self._on_screen = rows
+        if self._laid_out_for != self.size or len(before) != len(rows):
+            self._laid_out_for = self.size
+            self.refresh()
+            return
+        regions = []
+        for y, (old, new) in enumerate(zip(before, rows, strict=True)):
+            if old != new:
+                start, end = changed(old, new, width)
+                regions.append(Region(start, y, end - start, 1))
+        if regions:
+            self.refresh(*regions)
+
+    def _framed(self) -> list[Line]:
+        """The rows with their border: the title in its upper edge, how many lines are out of sight in its lower one."""
+        width, height = self.inner
+        edge = "edge.focus" if self.has_focus else "edge"
+        title = Span(f" {cut(f'{self.number} {self.title}', width - 4)} ", "strong" if self.has_focus else "dim")
         below = max(self.count - self.top - height, 0)
         parts = [f"↑ {self.top:,}"] * (self.top > 0) + [f"↓ {below:,}"] * (below > 0)
-        subtitle = f"{' '.join(parts)} more" if parts and height else ""
-        if subtitle != self._subtitle:
-            self._subtitle = subtitle
-            self.border_subtitle = Content(subtitle)  # type: ignore[assignment]  # as above
+        more = f" {' '.join(parts)} more " if parts else ""
+        side, blank = Span("│ ", edge), Span(" │", edge)
+        top: Line = (Span("╭─", edge), title, Span("─" * (width + 1 - cell_width(title.text)) + "╮", edge))
+        bottom: Line = (Span("╰" + "─" * (width + 1 - len(more)), edge), Span(more, "dim"), Span("─╯", edge))
+        return [top, *[(side, *padded(fit(self.line_at(y), width), width), blank) for y in range(height)], bottom]
 
     def render_line(self, y: int) -> Strip:
         """One row of what is in sight."""
+        if self._laid_out_for != self.size:
+            self.lay_out()
         rows = self._on_screen
-        return strip_of(rows[y] if y < len(rows) else BLANK, self.content_size.width, palette_of(self))
+        return strip_of(rows[y] if y < len(rows) else BLANK, self.size.width, palette_of(self))
 
     # Moving
 
     def reveal(self, index: int) -> None:
         """Scrolls so that a line is in sight, without moving if it is."""
-        height = self.content_size.height
+        height = self.inner.height
         if height and not self.top + self.headings <= index < self.top + height:
             middle = index - self.headings - (height - self.headings) // 2
             self.scroll_to_line(middle)
 
     def scroll_to_line(self, top: int) -> None:
         """Makes a line the first that is seen."""
-        self.top = max(0, min(top, self.count - self.content_size.height))
+        self.top = max(0, min(top, self.count - self.inner.height))
         self.draw_changes()
 
     def action_move(self, by: int) -> None:
@@ -284,12 +287,12 @@ class Panel(Widget, Generic[Model], can_focus=True):
     def action_sideways(self, by: int) -> None:
         """Scrolls sideways, no further than the longest line."""
         longest = max((width_of(line) for line in self._lines), default=0)
-        self.shift = max(0, min(self.shift + by, longest - self.content_size.width))
+        self.shift = max(0, min(self.shift + by, longest - self.inner.width))
         self.draw_changes()
 
     def action_page(self, by: int) -> None:
         """Moves by a page."""
-        self.action_move(by * max(self.content_size.height - 1, 1))
+        self.action_move(by * max(self.inner.height - 1, 1))
 
     def on_focus(self) -> None:
         """Shows the selection."""
@@ -310,9 +313,9 @@ class Panel(Widget, Generic[Model], can_focus=True):
     def on_click(self, event: events.Click) -> None:
         """A click selects; a double click chooses."""
         offset = event.get_content_offset(self)
-        if not self.selects or offset is None or offset.y < self.headings:
+        if not self.selects or offset is None or not self.headings < offset.y <= self.inner.height:
             return
-        index = offset.y + self.top - self.headings
+        index = offset.y - 1 + self.top - self.headings
         if index < self.count - self.headings:
             self.selected = index
             self.draw_changes()
@@ -338,8 +341,9 @@ class StepsPanel(Panel[StepsModel]):
 
     def lay_out(self) -> None:
         """Moves the list only when the current row comes near its edge, and then to the middle."""
-        model, height = self._model, self.content_size.height
+        model, height = self._model, self.inner.height
         if model is None or not height:
+            self.draw_changes()
             return
         if not self.has_focus:
             self.selected = None
@@ -355,7 +359,7 @@ class StepsPanel(Panel[StepsModel]):
         if model is None or number > model.total:
             return BLANK
         chosen = self.has_focus and self.selected == number - 1
-        row = steps_panel.draw_row(model, number, self.content_size.width, chosen)
+        row = steps_panel.draw_row(model, number, self.inner.width, chosen)
         return selected(row) if chosen else row
 
 

@@ -10,7 +10,11 @@ from backprop_tui.view.text import Line, Span, fit, width_of, wrapped
 def draw(model: ChainModel, width: int, height: int) -> list[Line]:
     """The panel's lines; a product too wide for one line is broken at its signs."""
     if not model.factors:
-        return [part for given in model.lines for part in ([fit(given, width)] if width_of(given) <= width else _rewrap(given, width))]
+        return [
+            part
+            for given in model.lines
+            for part in ([fit(given, width)] if width_of(given) <= width else _rewrap(given, width))
+        ]
     head: tuple[Span, ...] = (Span(model.left, "product"), Span("  =  "))
     indent = min(width_of(head), max(width // 3, 8))
     if width_of(head) > width // 2:

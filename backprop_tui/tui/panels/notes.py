@@ -14,7 +14,9 @@ def draw(model: NotesModel, width: int, height: int) -> list[Line]:
     if not model.here:
         if not model.about and not model.source:
             return wrapped("This scenario has no notes.", width, "dim")
-        lines += wrapped("No note at this step. " + model.about if model.about else "No note at this step.", width, "dim")
+        lines += wrapped(
+            "No note at this step. " + model.about if model.about else "No note at this step.", width, "dim"
+        )
         lines.append(BLANK)
         if model.source:
             lines += wrapped(f"Source: {model.source}", width, "dim")

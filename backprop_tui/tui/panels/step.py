@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from backprop_tui.tui.panels.arrays import CELL, Drawn, as_rows, beside, draw_block, entry_lines, fits, inline, width_beside
+from backprop_tui.tui.panels.arrays import (
+    CELL,
+    Drawn,
+    as_rows,
+    beside,
+    draw_block,
+    entry_lines,
+    fits,
+    inline,
+    width_beside,
+)
 from backprop_tui.view.models import Block, StepModel
 from backprop_tui.view.text import BLANK, Line, Span, fit, line, padded, width_of, wrapped
 
@@ -38,9 +48,7 @@ def _budgets(model: StepModel) -> list[tuple[int, int]]:
     return [*whole[-1:], *[budget for budget in BUDGETS if budget not in whole]]
 
 
-def _assemble(
-    model: StepModel, body: list[Line], width: int, rows: int, columns: int, spacious: bool
-) -> list[Line]:
+def _assemble(model: StepModel, body: list[Line], width: int, rows: int, columns: int, spacious: bool) -> list[Line]:
     gap: list[Line] = [BLANK] if spacious else []
     lines = [_headed(model.equation, model.because, width), *gap, *body, *gap]
     lines += _totals(model, width, rows, columns)
@@ -119,11 +127,17 @@ def _totals(model: StepModel, width: int, rows: int, columns: int) -> list[Line]
     if whole:
         start = first if before.array is None else entry_lines(before.array, "upstream")[0]
         shown = before.array is not None and added.array is not None
-        middle = entry_lines(added.array, "product")[0] if shown and added.array is not None else (Span(added.title, "product"),)
+        middle = (
+            entry_lines(added.array, "product")[0]
+            if shown and added.array is not None
+            else (Span(added.title, "product"),)
+        )
         flat: Line = (*head, *start, Span(" + "), *middle, Span(" = "), *entry_lines(after.array, "upstream")[0])
         if width_of(flat) <= width:
             return [_headed(flat, model.contribution, width)]
-    blocks = [b for b in (before, added if summed or before.array is not None else None, after) if b and b.array is not None]
+    blocks = [
+        b for b in (before, added if summed or before.array is not None else None, after) if b and b.array is not None
+    ]
     signs = ("+", "=") if len(blocks) == 3 else ("=",)
     if before.array is None and not summed:
         return [_headed(words, model.contribution, width)]

@@ -25,9 +25,7 @@ def draw(model: VariablesModel, width: int, height: int) -> list[Line]:
 
 def _row(row: VariableRow, names: int, shapes: int, left: int, right: int, width: int) -> Line:
     name_role = "strong" if row.value_changed or row.gradient_changed else "dim" if row.kind == "data" else ""
-    value: Line = (
-        (Span(row.value_note, "dim"),) if row.value is None else inline(row.value, "forward", left - 2)
-    )
+    value: Line = (Span(row.value_note, "dim"),) if row.value is None else inline(row.value, "forward", left - 2)
     gradient: Line = (
         (Span(row.gradient_note, "dim"),) if row.gradient is None else inline(row.gradient, "upstream", right - 2)
     )

@@ -18,7 +18,6 @@ from backprop_tui import view
 from backprop_tui.commands import BY_NAME, COMMANDS, Command
 from backprop_tui.debugger import Debugger
 from backprop_tui.errors import CommandError
-from backprop_tui.format import cut
 from backprop_tui.tui.panels import bars, chain, notes, program, step, variables
 from backprop_tui.tui.panels.base import Bar, Panel, StepsPanel
 from backprop_tui.wording import wording_of
@@ -127,12 +126,10 @@ class StepperScreen(Screen[None]):
             panel.show(view.steps_model(debugger, wording))
         elif name == "step":
             multiplication = view.step_model(debugger, wording)
-            panel.set_title(f"Step · {cut(multiplication.title, 70)}")
-            panel.show(multiplication)
+            panel.show(multiplication, title=f"Step · {multiplication.title}")
         elif name == "chain":
             product = view.chain_model(debugger, wording)
-            panel.set_title(cut(product.title, 70))
-            panel.show(product)
+            panel.show(product, title=product.title)
         elif name == "variables":
             table = view.variables_model(debugger, wording)
             changed = [i for i, row in enumerate(table.rows) if row.value_changed or row.gradient_changed]
@@ -404,4 +401,3 @@ class StepperScreen(Screen[None]):
     def action_quit(self) -> None:
         """Quits."""
         self.app.exit()
-
