@@ -155,8 +155,7 @@ def _list(arguments: Sequence[str]) -> int:
         from backprop_tui.export.jsonl import dumps
 
         rows = [
-            {"name": e.name, "title": e.title, "tags": list(e.tags), "description": e.description, "steps": e.steps}
-            for e in found
+            {"name": e.name, "title": e.title, "tags": list(e.tags), "description": e.description, "steps": e.steps} for e in found
         ]
         print(dumps(rows, indent=2))
         return 0
@@ -191,8 +190,7 @@ def _trace(arguments: Sequence[str]) -> int:
 def _check(arguments: Sequence[str]) -> int:
     parser = _Parser(
         prog="backprop-tui check",
-        description="Compares scenarios with what they state: expected values, every local derivative and gradient, "
-        "claims.",
+        description="Compares scenarios with what they state: expected values, every local derivative and gradient, claims.",
     )
     parser.add_argument("scenarios", nargs="+", metavar="SCENARIO", help="a file, or a bundled scenario's name")
     _add_limits(parser)
@@ -226,12 +224,16 @@ def _counts(report: object) -> str:
     from backprop_tui.study.check import CheckReport
 
     assert isinstance(report, CheckReport)
+
+    def count(number: int, one: str, many: str) -> str:
+        return f"{number} {one if number == 1 else many}"
+
     parts = [
-        f"{report.steps} steps",
-        f"{len(report.expected)} expected",
-        f"{len(report.gradients.locals)} local derivatives",
-        f"{len(report.gradients.gradients)} gradient entries",
-        f"{len(report.claims)} claims",
+        count(report.steps, "step", "steps"),
+        count(len(report.expected), "expected array", "expected arrays"),
+        count(len(report.gradients.locals), "local derivative", "local derivatives"),
+        count(len(report.gradients.gradients), "gradient entry", "gradient entries"),
+        count(len(report.claims), "claim", "claims"),
     ]
     if report.gradients.steps > len(report.gradients.locals):
         parts[2] += f" (spread over {report.gradients.steps})"

@@ -46,9 +46,7 @@ COMMANDS: tuple[Command, ...] = (
     _move("step_back", ("S", "left"), "Move", Debugger.step_back, "step back", "back"),
     _move("next", ("n", "f10"), "Move", Debugger.next, "next: one line of the program, over calls", "line"),
     _move("next_back", ("N",), "Move", Debugger.next_back, "back over one line of the program"),
-    _move(
-        "finish", ("f", "shift+f11"), "Move", Debugger.finish, "finish: out of this call, or to the end of the phase"
-    ),
+    _move("finish", ("f", "shift+f11"), "Move", Debugger.finish, "finish: out of this call, or to the end of the phase"),
     _move("finish_back", ("F",), "Move", Debugger.finish_back, "back out of this call, or to the start of the phase"),
     _move("continue", ("c", "f5"), "Move", Debugger.continue_, "continue: to the end", "continue"),
     _move("reverse_continue", ("C",), "Move", Debugger.reverse_continue, "reverse-continue: back to the start"),
@@ -112,3 +110,9 @@ def key_text(key: str) -> str:
 def keys_text(command: Command) -> str:
     """All keys of a command."""
     return "  ".join(key_text(key) for key in command.keys)
+
+
+def markdown_table() -> str:
+    """The table of commands as the README has it."""
+    rows = [f"| {' '.join(f'`{key_text(key)}`' for key in c.keys)} | {c.help} |" for c in COMMANDS]
+    return "\n".join(["| key | command |", "| --- | --- |", *rows])

@@ -289,9 +289,7 @@ def summary(array: npt.ArrayLike) -> ArraySummary:
     with np.errstate(all="ignore"):
         scaled = np.ldexp(values, -scale).ravel()
         mean, norm = float(scaled.mean()), math.sqrt(float(scaled @ scaled))
-    return ArraySummary(
-        shape, low, high, min(max(_scaled(mean, scale), low), high), _scaled(norm, scale), nans, infs, zeros
-    )
+    return ArraySummary(shape, low, high, min(max(_scaled(mean, scale), low), high), _scaled(norm, scale), nans, infs, zeros)
 
 
 def _scaled(value: float, power: int) -> float:

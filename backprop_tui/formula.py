@@ -57,8 +57,8 @@ class Formula:
                 assert gradient is not None
                 stack.append(gradient(step.name))
             else:
-                operands = [np.asarray(a)[()] for a in stack[len(stack) - step.count :]]
-                del stack[len(stack) - step.count :]
+                operands = [np.asarray(a)[()] for a in stack[len(stack) - step.arity :]]
+                del stack[len(stack) - step.arity :]
                 stack.append(self._apply(step, operands, functions))
         return stack[0]
 
@@ -106,9 +106,9 @@ def parse(
                     f"unknown name '{step.name}'", line=1, column=step.span[0] + 1, hint=did_you_mean(step.name, known)
                 )
             (names if step.kind == "name" else gradients).append(step.name)
-        elif step.kind == "call" and step.name in EXTRA and (step.count != 1 or step.keywords):
+        elif step.kind == "call" and step.name in EXTRA and (step.arity != 1 or step.keywords):
             raise ProgramError(
-                f"{step.name} takes 1 operand, not {step.count}",
+                f"{step.name} takes 1 operand, not {step.arity}",
                 line=1,
                 column=step.span[0] + 1,
                 hint=f"for example {step.name}(W1)",
@@ -119,9 +119,7 @@ def parse(
     return Formula(source.text, tuple(dict.fromkeys(names)), tuple(dict.fromkeys(gradients)), source, tuple(out))
 
 
-def evaluate(
-    text: str, values: Mapping[str, Array], functions: Mapping[str, Callable[..., Array]] | None = None
-) -> Array:
+def evaluate(text: str, values: Mapping[str, Array], functions: Mapping[str, Callable[..., Array]] | None = None) -> Array:
     """Parses and computes a formula over ``values``; ``functions`` may add to the language."""
     table = {**EXTRA, **(functions or {})}
     formula = parse(text, values, allow_grad=False, functions=tuple(table))

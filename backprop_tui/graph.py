@@ -42,7 +42,8 @@ class Span(NamedTuple):
     column: int
 
 
-class Frame(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Frame:
     """A call in the program: its display name (``layer#2``), the frame and the statement it was called from.
 
     Frame 0 is the program itself: it has no name and no parent.
@@ -56,7 +57,8 @@ class Frame(NamedTuple):
     depth: int
 
 
-class Statement(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Statement:
     """One execution of one statement: where it stands, in which frame, and in which turns of which loops."""
 
     index: int
@@ -66,7 +68,8 @@ class Statement(NamedTuple):
     """Loop variable, its value, which turn (from 1), of how many; from the outermost loop in."""
 
 
-class Node(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Node:
     """One node, made on demand."""
 
     index: int
@@ -256,9 +259,7 @@ class GraphBuilder:
     Until `build`, leaves have negative ids and applications ids from 0.
     """
 
-    def __init__(
-        self, source: str = "", *, limit: int = 2_000_000, over_limit: Callable[[], ScenarioError] | None = None
-    ):
+    def __init__(self, source: str = "", *, limit: int = 2_000_000, over_limit: Callable[[], ScenarioError] | None = None):
         self._source = source
         self._limit = limit
         self._over_limit = over_limit or (lambda: ScenarioError(f"the graph has more than {limit:,} applications"))

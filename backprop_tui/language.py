@@ -68,7 +68,7 @@ class Instruction(NamedTuple):
     name: str = ""
     number: float = 0.0
     op: Op | None = None
-    count: int = 0
+    arity: int = 0
     keywords: tuple[str, ...] = ()
     options: tuple[tuple[str, ast.expr], ...] = ()
     node: ast.expr | None = None
@@ -229,24 +229,24 @@ def lower(
             if type(node.op) not in BINARY:
                 message = f"the operator in '{_short(text, node)}' is not of the language"
                 raise text.error(node, message, "+ - * / ** @ are")
-            binary = Instruction("op", span, op=OPS[BINARY[type(node.op)]], count=2, node=node)
+            binary = Instruction("op", span, op=OPS[BINARY[type(node.op)]], arity=2, node=node)
             pending += [binary, node.right, node.left]
         elif isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
-            pending += [Instruction("op", span, op=OPS["negative"], count=1, node=node), node.operand]
+            pending += [Instruction("op", span, op=OPS["negative"], arity=1, node=node), node.operand]
         elif isinstance(node, ast.Compare):
             if len(node.ops) != 1:
                 raise text.error(node, "a chain of comparisons", "multiply two comparisons instead")
             if type(node.ops[0]) not in COMPARE:
                 raise text.error(node, f"'{_short(text, node)}' is not a comparison of numbers", "< <= > >= == != are")
-            compare = Instruction("op", span, op=OPS[COMPARE[type(node.ops[0])]], count=2, node=node)
+            compare = Instruction("op", span, op=OPS[COMPARE[type(node.ops[0])]], arity=2, node=node)
             pending += [compare, node.comparators[0], node.left]
         elif isinstance(node, ast.Attribute):
             if node.attr != "T":
                 hint = f"write {node.attr}(…)" if node.attr in CALLABLE else "only .T is"
                 raise text.error(node, f"'.{node.attr}' is not of the language", hint)
-            pending += [Instruction("op", span, op=OPS["transpose"], count=1, node=node), node.value]
+            pending += [Instruction("op", span, op=OPS["transpose"], arity=1, node=node), node.value]
         elif isinstance(node, ast.Subscript):
-            pending += [Instruction("index", span, op=OPS["index"], count=1, node=node.slice), node.value]
+            pending += [Instruction("index", span, op=OPS["index"], arity=1, node=node.slice), node.value]
         elif isinstance(node, ast.Call):
             call, arguments = _call(text, node, span, functions, variables, allow_grad, extra)
             pending.append(call)
@@ -298,7 +298,7 @@ def _call(
     if name in functions or name in extra:
         keywords = tuple(str(k.arg) for k in node.keywords)
         arguments = [*node.args, *[k.value for k in node.keywords]]
-        return Instruction("call", span, name=name, count=len(arguments), keywords=keywords, node=node), arguments
+        return Instruction("call", span, name=name, arity=len(arguments), keywords=keywords, node=node), arguments
     if name == "grad":
         if not allow_grad:
             hint = "it belongs in claims, conditions and watches"
@@ -344,7 +344,7 @@ def _op_call(text: Text, node: ast.Call, span: tuple[int, int], op: Op) -> tuple
     for name, default in op.options.items():
         if default is REQUIRED and name not in dict(options):
             raise text.error(node, f"{op.name} needs its option '{name}'", f"for example {name}=(2, 3)")
-    return Instruction("op", span, op=op, count=len(arguments), options=tuple(options), node=node), arguments
+    return Instruction("op", span, op=op, arity=len(arguments), options=tuple(options), node=node), arguments
 
 
 def _operands(op: Op) -> str:

@@ -336,6 +336,8 @@ class _Printer:
             return Term(f"∂{self.loss}/∂{operands[0].within(ATOM)}", QUOTIENT)
         if function == "sum" and len(operands) == 1 and options.keys() <= {"axis"}:
             return _prefix(self.sigma(options.get("axis")), operands[0])
+        if function == "transpose" and len(operands) == 1 and _swaps_last_two(options.get("axes")):
+            return _transpose(operands[0])
         written = _WRITTEN.get(function)
         if written is not None and written[0] == len(operands) and not options:
             return written[1](*operands)
@@ -391,3 +393,12 @@ def _is_silent(option: ast.keyword) -> bool:
     """Whether an option is left out: keepdims, an axis that is None, and the ``axis=axis`` of an op's own formula."""
     none = isinstance(option.value, ast.Constant) and option.value.value is None
     return option.arg == "keepdims" or (option.arg == "axis" and (none or _dotted(option.value) == "axis"))
+
+
+def _swaps_last_two(axes: ast.expr | None) -> bool:
+    """Whether the option ``axes`` of a transpose turns the last two axes only, as ᵀ does with each matrix of a batch."""
+    if not isinstance(axes, ast.Tuple):
+        return False
+    order = [axis.value for axis in axes.elts if isinstance(axis, ast.Constant)]
+    n = len(axes.elts)
+    return n >= 2 and order == [*range(n - 2), n - 1, n - 2]

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal, NamedTuple
+from typing import Literal
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -38,7 +39,8 @@ NONE = -1
 Kernel = Callable[..., Array]
 
 
-class Place(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Place:
     """Where a step stands: number in the run (from 1), iteration (from 0), phase, and which of that phase (from 0)."""
 
     step: int

@@ -335,13 +335,13 @@ class _Compiler:
             elif step.kind == "number":
                 stack.append(self.builder.constant(step.number, step.name))
             elif step.kind == "call":
-                arguments = stack[len(stack) - step.count :]
-                del stack[len(stack) - step.count :]
+                arguments = stack[len(stack) - step.arity :]
+                del stack[len(stack) - step.arity :]
                 stack.append(self.call(step, arguments, scope, statement))
             else:
                 assert step.op is not None
-                operands = [self.node(held) for held in stack[len(stack) - step.count :]]
-                del stack[len(stack) - step.count :]
+                operands = [self.node(held) for held in stack[len(stack) - step.arity :]]
+                del stack[len(stack) - step.arity :]
                 options = {}
                 if step.kind == "index" or step.options or step.op.options:
                     options = options_of(self.text, step, scope.numbers())

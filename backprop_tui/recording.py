@@ -266,8 +266,7 @@ class State:
         """Every node's value and gradient, by number and label: for comparing states."""
         graph = self.recording.graph
         return {
-            f"{i} {graph.label(i)}": (self.value(i) if self.has_value(i) else None, self.gradient(i))
-            for i in range(len(graph))
+            f"{i} {graph.label(i)}": (self.value(i) if self.has_value(i) else None, self.gradient(i)) for i in range(len(graph))
         }
 
 

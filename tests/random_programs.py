@@ -390,9 +390,7 @@ def random_program(seed: object, statements: int = 5) -> Program:
 
 
 #: Programs for hypothesis: it shrinks the number of statements first.
-programs = st.builds(
-    lambda statements, seed: random_program(seed, statements), st.integers(1, 6), st.integers(0, 10**9)
-)
+programs = st.builds(lambda statements, seed: random_program(seed, statements), st.integers(1, 6), st.integers(0, 10**9))
 
 
 #: For every op a program with many uses of it.

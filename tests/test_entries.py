@@ -64,9 +64,7 @@ def backward(recording: bt.Recording, operand: str, slot: int = 0) -> bt.Backwar
 
 
 CALLS = [
-    pytest.param(op, call, id=f"{op.name}{list(call.shapes)}{dict(call.options)}")
-    for op in OPS.values()
-    for call in op.examples
+    pytest.param(op, call, id=f"{op.name}{list(call.shapes)}{dict(call.options)}") for op in OPS.values() for call in op.examples
 ]
 
 
@@ -95,9 +93,7 @@ def test_the_terms_add_up_to_the_step(op: Op, call: Call) -> None:
 
 
 def test_a_matrix_product_in_symbols_and_numbers() -> None:
-    recording = loaded(
-        "z2 = h @ W2\nL = sum(z2 * z2)", "h = [[0.5, 2.0], [0.25, 3.0]]", "W2 = [[1.0, -1.0], [0.5, 0.125]]"
-    )
+    recording = loaded("z2 = h @ W2\nL = sum(z2 * z2)", "h = [[0.5, 2.0], [0.25, 3.0]]", "W2 = [[1.0, -1.0], [0.5, 0.125]]")
     step = backward(recording, "W2")
     written = entry(recording, step.number, 1, 0)
     assert written.left == "∂L/∂W₂[1, 0]"
@@ -140,9 +136,7 @@ def test_a_matrix_product_in_symbols_and_numbers() -> None:
         ("z = concatenate(x, W)", ((2, 3), (2, 3)), "W", (1, 2), "∂L/∂z[3, 2]"),
     ],
 )
-def test_the_symbols(
-    program: str, shapes: tuple[tuple[int, ...], ...], operand: str, index: tuple[int, ...], symbols: str
-) -> None:
+def test_the_symbols(program: str, shapes: tuple[tuple[int, ...], ...], operand: str, index: tuple[int, ...], symbols: str) -> None:
     x, w = (f"{{ normal = {list(shape)} }}" for shape in shapes)
     recording = loaded(f"{program}\nL = sum(z * z)", "", f"x = {x}\nW = {w}")
     assert entry(recording, backward(recording, operand).number, *index).symbols == symbols
@@ -232,9 +226,7 @@ def test_an_index_that_is_no_entry() -> None:
     ],
 )
 def test_the_cost_is_that_of_the_sum(program: str) -> None:
-    recording = loaded(
-        f"{program}\nL = sum(z * z)", "x = { uniform = [1000, 1000] }", "W = { uniform = [1000, 1000], low = 0.1 }"
-    )
+    recording = loaded(f"{program}\nL = sum(z * z)", "x = { uniform = [1000, 1000] }", "W = { uniform = [1000, 1000], low = 0.1 }")
     number, wording = backward(recording, "W").number, wording_of(recording.scenario)
     step = recording.step(number)
     assert isinstance(step, bt.BackwardStep)

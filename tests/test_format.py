@@ -272,9 +272,7 @@ def test_a_shape_reads_as_text() -> None:
 
 
 def test_shade_goes_up_with_the_magnitude() -> None:
-    assert [shade(x, 1.0) for x in (0, -0.0, 0.01, -0.25, 0.26, 0.5, -0.75, 0.8, 1, -1, 2)] == [
-        *(0, 0, 1, 1, 2, 2, 3, 4, 4, 4, 4)
-    ]
+    assert [shade(x, 1.0) for x in (0, -0.0, 0.01, -0.25, 0.26, 0.5, -0.75, 0.8, 1, -1, 2)] == [*(0, 0, 1, 1, 2, 2, 3, 4, 4, 4, 4)]
     assert [shade(x, 1.0) for x in (math.nan, math.inf)] == [4, 4]
     assert (shade(1, math.inf), shade(1, 0), shade(0, 0), shade(5e-324, 1e308)) == (1, 4, 0, 1)
 

@@ -115,9 +115,7 @@ def test_a_formula_reads_what_it_says_it_reads(op: Op, call: Call, operand: int)
 
 
 @pytest.mark.parametrize(("name", "operand", "values", "options"), [case[:4] for case in CONVENTIONS])
-def test_the_formula_holds_at_a_kink_too(
-    name: str, operand: int, values: tuple[Any, ...], options: dict[str, Any]
-) -> None:
+def test_the_formula_holds_at_a_kink_too(name: str, operand: int, values: tuple[Any, ...], options: dict[str, Any]) -> None:
     derivative, value, reads = local(name, operand, *values, **options)
     text = evaluate(derivative.formula, dict(zip(derivative.reads, reads, strict=True)))
     np.testing.assert_allclose(np.broadcast_to(text, np.shape(value)), value, rtol=1e-15)

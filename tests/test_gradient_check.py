@@ -71,19 +71,16 @@ def test_a_parameter_that_the_loss_does_not_depend_on_is_right_with_zeros() -> N
     assert [f.rule for f in report.gradients.gradients if "spare" in f.what] == [0.0, 0.0]
 
 
-def test_a_long_run_is_checked_at_steps_spread_over_it_and_along_a_direction() -> None:
-    report = check_gradients(
-        scenario_of("y = w\nfor t in range(20000):\n    y = y * 0.9999 + v * 0.0001\nL = sum(y)", "w = [1, 2]\nv = 3")
-    )
+def test_a_long_run_is_checked_at_steps_spread_over_it() -> None:
+    program = "y = w\nfor t in range(2000):\n    y = y * 0.9999 + v * 0.0001\nL = sum(y)"
+    report = check_gradients(scenario_of(program, "w = [1, 2]\nv = 3"))
     assert report.steps > len(report.locals) == 5000
     assert report.failures == []
-    assert [f.what for f in report.gradients] == [f"gradient of {n} along a random direction" for n in "wv"]
+    assert [f.what for f in report.gradients] == ["gradient of w[0]", "gradient of w[1]", "gradient of v"]
 
 
 def test_large_arrays_are_checked_along_a_direction() -> None:
-    report = check_gradients(
-        scenario_of("L = sum(tanh(W @ x))", "W = { normal = [40, 30] }", data="x = { normal = [30] }")
-    )
+    report = check_gradients(scenario_of("L = sum(tanh(W @ x))", "W = { normal = [40, 30] }", data="x = { normal = [30] }"))
     assert [f.what for f in report.gradients] == ["gradient of W along a random direction"]
     assert report.failures == []
 
@@ -131,9 +128,7 @@ def test_a_wrong_side_of_a_matrix_product_is_found(monkeypatch: pytest.MonkeyPat
 
     plant(monkeypatch, "matmul", derivatives=(of_left, OPS["matmul"].derivatives[1]))
     report = check(scenario_of("L = sum(x @ W)", "x = [[1, 2], [3, 4]]\nW = [[1, 5], [-2, 3]]"))
-    assert [str(f).split(":")[1].strip() for f in report.gradients.failures] == ["∂(x @ W)/∂(x)"] + [
-        "by the rule"
-    ] * 0 + [line.split(":")[1].strip() for line in map(str, report.gradients.failures[1:])]
+    assert "∂(x @ W)/∂(x)" in str(report.gradients.failures[0])
     assert {f.what.split("[")[0] for f in report.gradients.failures[1:]} == {"gradient of x"}
 
 
@@ -146,7 +141,8 @@ def test_a_gradient_that_is_not_let_through_is_found(monkeypatch: pytest.MonkeyP
 def test_a_forgotten_sum_over_the_broadcast_axes_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     def of_b(call: Call) -> LocalDerivative:
         first = (0,) * (len(call.out) - len(call.shapes[1]))
-        return LocalDerivative("rearrange", "1", (), lambda: np.zeros(0, int), pull=lambda u: u[first])
+        positions = np.arange(np.prod(call.out)).reshape(call.out)[first]
+        return LocalDerivative("rearrange", "1", (), lambda: positions, pull=lambda u: u[first])
 
     plant(monkeypatch, "add", derivatives=(OPS["add"].derivatives[0], of_b))
     report = check(scenario_of("L = sum(square(A + b))", "A = [[1, 2], [3, 4]]\nb = [0.5, 0.25]"))
@@ -168,9 +164,7 @@ def test_a_sign_turned_in_any_op_is_found(monkeypatch: pytest.MonkeyPatch, name:
     def derive_turned(derive: Callable[[Call], LocalDerivative]) -> Callable[[Call], LocalDerivative]:
         return lambda call: turned(derive(call))
 
-    changes: dict[str, Any] = {
-        "derivatives": tuple(None if derive is None else derive_turned(derive) for derive in op.derivatives)
-    }
+    changes: dict[str, Any] = {"derivatives": tuple(None if derive is None else derive_turned(derive) for derive in op.derivatives)}
     if op.variadic_derivative is not None:
         right = op.variadic_derivative
         changes["variadic_derivative"] = lambda call, operand: turned(right(call, operand))
@@ -228,7 +222,7 @@ def test_what_is_not_finite_is_said_not_to_be_checked() -> None:
 
 
 def expecting(text: str) -> bt.Scenario:
-    return scenario_of("h = w * 2\nL = h * h", "w = [1.5, 2.5]".replace("[1.5, 2.5]", "1.5"), text)
+    return scenario_of("h = w * 2\nL = h * h", "w = 1.5", text)
 
 
 def test_expected_answers_that_agree_hold() -> None:
@@ -324,7 +318,7 @@ def test_a_judgement_says_why() -> None:
         return judgement.why
 
     assert why("(yhat - y) @ h") == ("matmul cannot multiply 3 × 1 @ 3 × 2: the inner sizes 1 and 3 differ")
-    assert why("(yhat - y).T @ h") == "it is 1 × 2, the gradient of W2 is 2 × 1"
+    assert why("(yhat - y).T @ h") == "it has the shape (1 × 2), the gradient of W2 has (2 × 1)"
     assert why("h.T @ (y - yhat)").startswith("entry [0, 0] is ")
     assert why("h.T @ (yhat - y)") == "it equals the gradient"
 

@@ -164,7 +164,7 @@ RULES = [
     ("reshape(a, shape=shape)", "reshape(a, shape)"),
     ("exp(a) / sum(exp(a), axis=axis, keepdims=True)", "exp(a) / (Σ exp(a))"),
     ("transpose(a, axes=axes)", "transpose(a, axes)"),
-    ("transpose(a, axes=(1, 0))", "transpose(a, axes = (1, 0))"),
+    ("transpose(a, axes=(1, 0))", "aᵀ"),
     ("transpose(a)", "aᵀ"),
     ("leaky_relu(x, negative_slope=0.1)", "leaky_relu(x, negative_slope = 0.1)"),
     ("layer(x, W1)", "layer(x, W₁)"),

@@ -170,9 +170,7 @@ def test_the_contribution_is_the_upstream_gradient_times_the_jacobian(op: Op, ca
         one_hot = np.zeros(call.out)
         one_hot[place] = 1.0
         product = derivative.apply(one_hot[()], *reads)
-        contribution = unbroadcast(
-            np.broadcast_to(product, product_shape(derivative, call, operand)), call.shapes[operand]
-        )
+        contribution = unbroadcast(np.broadcast_to(product, product_shape(derivative, call, operand)), call.shapes[operand])
         np.testing.assert_allclose(contribution, jacobian[place], rtol=1e-12, atol=1e-12)
 
 

@@ -145,10 +145,7 @@ def test_place_and_step_of_undo_each_other(program: Program, iterations: int, up
     places = [plan.place(step) for step in range(1, plan.total + 1)]
     assert [plan.step_of(p.iteration, p.phase, p.index) for p in places] == list(range(1, plan.total + 1))
     every = [
-        (iteration, phase, index)
-        for iteration in range(iterations)
-        for phase in PHASES
-        for index in range(plan.phase_steps(phase))
+        (iteration, phase, index) for iteration in range(iterations) for phase in PHASES for index in range(plan.phase_steps(phase))
     ]
     assert [(p.iteration, p.phase, p.index) for p in places] == every
     assert plan.total == plan.period * iterations

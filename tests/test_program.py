@@ -628,8 +628,7 @@ def doubling(leaf: str) -> str:
         "y = x\nfor t in range(10**12):\n    y = y * w",
         "y = x\nfor t in range(10**50):\n    y = y * w",
         "y = x\nfor t in range(1000):\n  for u in range(1000):\n    for s in range(1000):\n      y = y * w",
-        "def f(a):\n    for t in range(10**6):\n        a = a * w\n    return a\n"
-        "y = x\nfor t in range(10**6):\n    y = f(y)",
+        "def f(a):\n    for t in range(10**6):\n        a = a * w\n    return a\ny = x\nfor t in range(10**6):\n    y = f(y)",
         "y = x\nfor t in range(10**12):\n    for u in range(0):\n        y = y * w",
     ],
 )

@@ -123,9 +123,7 @@ def test_steps_and_positions_that_a_run_does_not_have_are_refused() -> None:
 
 def test_the_numbers_of_the_notes_page() -> None:
     program = "z1 = x @ W1 + b1\nh = sigmoid(z1)\nz2 = h @ W2 + b2\nyhat = sigmoid(z2)\nL = half_squared_error(yhat, y)"
-    parameters = (
-        "W1 = [[0.15, 0.25], [0.20, 0.30]]\nb1 = [0.35, 0.35]\nW2 = [[0.40, 0.50], [0.45, 0.55]]\nb2 = [0.6, 0.6]"
-    )
+    parameters = "W1 = [[0.15, 0.25], [0.20, 0.30]]\nb1 = [0.35, 0.35]\nW2 = [[0.40, 0.50], [0.45, 0.55]]\nb2 = [0.6, 0.6]"
     recording = bt.record(scenario_of(program, parameters, "x = [[0.05, 0.10]]\ny = [[0.01, 0.99]]"))
     assert recording.loss == pytest.approx(0.298371109, abs=1e-9)
     want = [[0.000438568, 0.000497713], [0.000877135, 0.000995425]]

@@ -297,9 +297,7 @@ def test_npz_bomb(tmp_path: Path) -> None:
 def test_limit_of_steps() -> None:
     text = SMALL + "parameters.w = 1\ntraining = { steps = 10, learning_rate = 1 }"
     assert loads(text, limits=Limits(max_steps=40)).limits.max_steps == 40  # forward, seed, backward, update
-    assert "would take 40 steps, more than the limit of 39; raise it with --max-steps" in refused(
-        text, limits=Limits(max_steps=39)
-    )
+    assert "would take 40 steps, more than the limit of 39; raise it with --max-steps" in refused(text, limits=Limits(max_steps=39))
 
 
 def test_limit_of_bytes() -> None:
@@ -472,9 +470,7 @@ def test_places_never_raise(text: str) -> None:
         places.in_string(path, 3)
 
 
-@pytest.mark.parametrize(
-    "unit", ["a", "[", "{", '"', "'", '"""', "\\", "#\n", "a=1\n", "[[a]]\n", "a.", "[a.", "a={", " "]
-)
+@pytest.mark.parametrize("unit", ["a", "[", "{", '"', "'", '"""', "\\", "#\n", "a=1\n", "[[a]]\n", "a.", "[a.", "a={", " "])
 def test_places_take_linear_time(unit: str) -> None:
     begin = time.perf_counter()
     for start in ("", "a = ", 'a = "', 'a = """', "a = ["):

@@ -51,7 +51,8 @@ def step_lines(step: Step, wording: Wording) -> Iterator[str]:
         operand = wording.name(step.operand_index)
         yield f"step {step.number}  backward  {name} → {operand}  (line {step.line}, {step.op})"
         yield f"    upstream      {wording.gradient(step.node_index)} = {array_text(step.upstream)}"
-        reads = ", ".join(wording.name(i) for i in dict.fromkeys(step.read_indices))
+        constants = wording.graph.constants
+        reads = ", ".join(wording.name(i) for i in dict.fromkeys(step.read_indices) if i not in constants)
         local = f"    local         {wording.local(step)}"
         if step.how != "rearrange":
             local += f" = {array_text(step.local)}"
@@ -62,12 +63,15 @@ def step_lines(step: Step, wording: Wording) -> Iterator[str]:
             axes = ", ".join(map(str, step.summed_axes))
             why = f"summed over axis {axes}, along which {operand} was broadcast"
             yield f"    product       {array_text(step.product)}, {why}"
-        yield f"    contribution  {SIGNS[step.how]} = {array_text(step.contribution)}"
+        how = SIGNS["elementwise"] if step.how == "broadcast" and step.product_shape == np.shape(step.upstream) else SIGNS[step.how]
+        summed = "the sum of the product" if step.summed_axes else how
+        yield f"    contribution  {summed} = {array_text(step.contribution)}"
         number, count = step.contribution_number
         grad = f"    gradient      {wording.gradient(step.operand_index)} = {array_text(step.grad)}"
         yield grad + (f"  (contribution {number} of {count})" if count > 1 else "")
     elif isinstance(step, UpdateStep):
-        yield f"step {step.number}  update  {name} ← {name} − η {wording.gradient(step.node_index)}"
+        rate = plain(wording.learning_rate)
+        yield f"step {step.number}  update  {name} ← {name} − η {wording.gradient(step.node_index)}  (η = {rate})"
         yield f"    before        {array_text(step.before)}"
         yield f"    gradient      {array_text(step.grad)}"
         yield f"    after         {array_text(step.after)}"

@@ -11,9 +11,7 @@ from backprop_tui.ops.op import Op
 
 #: Every op by its name.
 OPS: dict[str, Op] = {
-    op.name: op
-    for family in (arithmetic, elementwise, linear_algebra, reductions, shaping, losses)
-    for op in family.FAMILY
+    op.name: op for family in (arithmetic, elementwise, linear_algebra, reductions, shaping, losses) for op in family.FAMILY
 }
 
 #: The ops that a program writes with an operator, not by name.

@@ -85,9 +85,7 @@ def _of_right(call: Call) -> LocalDerivative:
     if len(b) == 1:
         if len(a) == 2:
             return LocalDerivative("left", turned, ("a",), _turned)
-        return LocalDerivative(
-            "left", turned, ("a",), _turned, upstream_as=(*call.out, 1), result_as=(*call.out[:-1], b[0])
-        )
+        return LocalDerivative("left", turned, ("a",), _turned, upstream_as=(*call.out, 1), result_as=(*call.out[:-1], b[0]))
     pull = (lambda u, a: a.T @ u) if len(a) == len(b) == 2 else None
     return LocalDerivative("left", turned, ("a",), _turned, pull=pull)
 

@@ -196,9 +196,7 @@ def summed_axes(product: Shape, operand: Shape) -> tuple[int, ...]:
     if product == operand:
         return ()
     lead = len(product) - len(operand)
-    return tuple(range(lead)) + tuple(
-        lead + i for i, size in enumerate(operand) if size == 1 and product[lead + i] != 1
-    )
+    return tuple(range(lead)) + tuple(lead + i for i, size in enumerate(operand) if size == 1 and product[lead + i] != 1)
 
 
 def unbroadcast(product: Array, operand: Shape) -> Array:
@@ -279,9 +277,7 @@ def elementwise(
         pull = unchanged
     elif pull is None and value is read:
         pull = operator.mul
-    derivative = LocalDerivative(
-        "elementwise", formula, reads, value, pull=pull, kinks=kinks, convention=convention, note=note
-    )
+    derivative = LocalDerivative("elementwise", formula, reads, value, pull=pull, kinks=kinks, convention=convention, note=note)
     return lambda call: derivative
 
 

@@ -41,8 +41,7 @@ def read_array(file: str, member: str | None, folder: Path | None, max_bytes: in
         size = os.fstat(stream.fileno()).st_size
         if kind != ".npy" and size > max_bytes:
             raise _wrong(
-                f"the file {quoted(file)} has {-(-size // 2**20):,} MiB,"
-                f" more than the limit of {max_bytes / 2**20:,.6g} MiB",
+                f"the file {quoted(file)} has {-(-size // 2**20):,} MiB, more than the limit of {max_bytes / 2**20:,.6g} MiB",
                 "raise it with --max-bytes",
             )
         try:
@@ -67,9 +66,7 @@ def _opened(file: str, folder: Path | None) -> IO[bytes]:
     """The file, opened once it is known to be a regular one inside the folder."""
     if folder is None:
         raise _wrong(f"the file {quoted(file)} cannot be found", "a scenario needs a folder to read from")
-    outside = _wrong(
-        f"the file {quoted(file)} lies outside the scenario's folder", "put it beside the scenario and write its name"
-    )
+    outside = _wrong(f"the file {quoted(file)} lies outside the scenario's folder", "put it beside the scenario and write its name")
     if PurePosixPath(file).is_absolute() or PureWindowsPath(file).anchor:
         raise outside
     try:

@@ -7,6 +7,10 @@ from pathlib import Path
 
 #: The folders that come first, in this order; the others follow by name.
 CHAPTERS = ("notes", "examples")
+#: The order in which the page of notes goes; what is not named here follows by name.
+PAGE = (
+    *("scalar-sum", "matrix", "second-layer", "first-layer", "biases", "sigmoid", "stored-sigmoid", "prefix", "batch", "square"),
+)
 
 
 @dataclass(frozen=True)
@@ -27,7 +31,7 @@ def folder() -> Path | None:
 
 
 def bundled() -> list[BundledEntry]:
-    """All bundled scenarios, by chapter and then by name."""
+    """All bundled scenarios, by chapter, in the order of the page, and then by name."""
     root = folder()
     if root is None:
         return []
@@ -36,9 +40,11 @@ def bundled() -> list[BundledEntry]:
     return sorted(entries, key=_order)
 
 
-def _order(entry: BundledEntry) -> tuple[int, str, str]:
+def _order(entry: BundledEntry) -> tuple[int, str, int, str]:
     chapter, _, name = entry.name.rpartition("/")
-    return (CHAPTERS.index(chapter) if chapter in CHAPTERS else len(CHAPTERS), chapter, name)
+    first = CHAPTERS.index(chapter) if chapter in CHAPTERS else len(CHAPTERS)
+    place = PAGE.index(name) if chapter == "notes" and name in PAGE else len(PAGE)
+    return first, chapter, place, name
 
 
 def find(name: str) -> Path | None:

@@ -42,9 +42,7 @@ class ValueReader:
     ``folder`` is where the files of a scenario lie (None: it has none), ``seed`` that of its random initialisers.
     """
 
-    def __init__(
-        self, document: Document, dtype: type[np.floating[Any]], seed: int, folder: FilePath | None, limits: Limits
-    ):
+    def __init__(self, document: Document, dtype: type[np.floating[Any]], seed: int, folder: FilePath | None, limits: Limits):
         self.document = document
         self.dtype = np.dtype(dtype)
         self.seed = seed
@@ -116,9 +114,7 @@ class ValueReader:
             raise
 
     def _too_deep(self, path: Path, name: str) -> ScenarioError:
-        return self.document.error(
-            path, f"{quoted(name)} has more than {MAX_AXES} axes", f"at most {MAX_AXES} are read"
-        )
+        return self.document.error(path, f"{quoted(name)} has more than {MAX_AXES} axes", f"at most {MAX_AXES} are read")
 
     def _ragged(self, level: list[Any], shape: Shape, path: Path, name: str) -> ScenarioError:
         i = next(i for i, row in enumerate(level) if len(row) != len(level[0]))

@@ -51,7 +51,7 @@ def judge(recording: Recording, claim: Claim) -> Judgement:
     except ShapeError as error:
         return Judgement(claim, "shape", error.message)
     if claimed.shape != true.shape:
-        why = f"it is {show_shape(claimed.shape)}, the gradient of {claim.gradient} is {show_shape(true.shape)}"
+        why = f"it has the shape {_shape(claimed.shape)}, the gradient of {claim.gradient} has {_shape(true.shape)}"
         return Judgement(claim, "shape", why)
     largest = float(np.max(np.abs(true), initial=0.0, where=np.isfinite(true)))
     allowed = TOLERANCE[recording.scenario.precision] * max(1e-300, largest)
@@ -60,4 +60,10 @@ def judge(recording: Recording, claim: Claim) -> Judgement:
         return Judgement(claim, "correct", "it equals the gradient")
     index = tuple(int(i) for i in np.argwhere(~same)[0])
     place = f"entry [{', '.join(map(str, index))}]" if index else "it"
-    return Judgement(claim, "value", f"{place} is {claimed[index]:.6g}, in the gradient {true[index]:.6g}")
+    digits = next((n for n in (6, 9, 12) if f"{claimed[index]:.{n}g}" != f"{true[index]:.{n}g}"), 17)
+    why = f"{place} is {claimed[index]:.{digits}g}, in the gradient {true[index]:.{digits}g}"
+    return Judgement(claim, "value", why)
+
+
+def _shape(shape: tuple[int, ...]) -> str:
+    return f"({show_shape(shape)})"

@@ -51,9 +51,7 @@ class WrittenEntry:
     sum_of_terms: float
 
 
-def written_entry(
-    recording: Recording, step: BackwardStep | ForwardStep, index: tuple[int, ...], wording: Wording
-) -> WrittenEntry:
+def written_entry(recording: Recording, step: BackwardStep | ForwardStep, index: tuple[int, ...], wording: Wording) -> WrittenEntry:
     """The entry of a backward step's contribution, or of a forward step's value; indices from 0. Raises IndexError."""
     graph = recording.graph
     shape = graph.shapes[step.operand_index if isinstance(step, BackwardStep) else step.node_index]

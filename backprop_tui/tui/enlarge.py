@@ -32,9 +32,7 @@ def step_tabs(debugger: Debugger, wording: Wording) -> tuple[str, list[MatrixTab
         name = wording.name(step.node_index)
         tabs = [MatrixTab(name, "forward", step.value, _written(debugger, step, wording))]
         for index in dict.fromkeys(step.operand_indices):
-            tabs.append(
-                MatrixTab(wording.name(index), "forward", debugger.recording.value(step.iteration, index), None)
-            )
+            tabs.append(MatrixTab(wording.name(index), "forward", debugger.recording.value(step.iteration, index), None))
         return name, tabs, 0
     if isinstance(step, SeedStep):
         return "seed", [MatrixTab(f"∂{wording.loss}/∂{wording.loss}", "upstream", step.grad, None)], 0

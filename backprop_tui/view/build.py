@@ -152,9 +152,7 @@ def variables_model(debugger: Debugger, wording: Wording) -> VariablesModel:
                 wording.name(index),
                 shape_text(graph.shapes[index]),
                 value,
-                ""
-                if value is not None
-                else f"in step {plan.step_of(state.iteration, 'forward', index - graph.leaves)}",
+                "" if value is not None else f"in step {plan.step_of(state.iteration, 'forward', index - graph.leaves)}",
                 gradient,
                 "" if gradient is not None else _no_gradient(plan, state, index),
                 index == node,
@@ -209,7 +207,7 @@ def _applies(debugger: Debugger, note: Note) -> bool:
     graph, plan = debugger.graph, debugger.plan
     node = plan.node_at(place)
     if place.phase == "seed":
-        return note.phase == "seed"
+        return False
     if note.line is not None:
         return place.phase in ("forward", "backward") and graph.line_of(node) == note.line
     wanted = graph.resolve(note.node_name) if note.node_name else None

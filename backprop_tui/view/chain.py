@@ -62,9 +62,7 @@ def _ahead(recording: Recording, step: ForwardStep, wording: Wording) -> ChainMo
                 )
     if not lines:
         name = wording.name(step.node_index)
-        why = (
-            "no parameter stands behind it" if not graph.needs[step.node_index] else f"{wording.loss} does not need it"
-        )
+        why = "no parameter stands behind it" if not graph.needs[step.node_index] else f"{wording.loss} does not need it"
         lines = [(Span(f"No local derivative of {name} will be needed: {why}.", "dim"),)]
     return ChainModel("Chain rule · the local derivatives to come", "", (), "", tuple(lines))
 
@@ -102,9 +100,7 @@ def _pieces(way: Way, wording: Wording) -> list[Piece]:
         if not pieces:
             pieces, kind = [here], factor.how
             continue
-        sign = {"elementwise": "⊙", "left": "@", "right": "@", "broadcast": "⊙", "dense": "·", "rearrange": "↦"}[
-            factor.how
-        ]
+        sign = {"elementwise": "⊙", "left": "@", "right": "@", "broadcast": "⊙", "dense": "·", "rearrange": "↦"}[factor.how]
         if kind and kind != "…" and _group(kind) != _group(factor.how):
             pieces = [("(", "upstream", ""), *pieces, (")", "upstream", "")]
         joint: Piece = (f" {sign} ", "", "")
@@ -126,9 +122,7 @@ def _group(how: str) -> str:
 
 def _text(factor: Factor, wording: Wording) -> str:
     text = wording.local(factor.step)
-    compound = any(sign in text for sign in (" − ", " + ", " @ ", " / ")) and not (
-        text.startswith("(") and text.endswith(")")
-    )
+    compound = any(sign in text for sign in (" − ", " + ", " @ ", " / ")) and not (text.startswith("(") and text.endswith(")"))
     return f"({text})" if compound and not _closed(text) else text
 
 

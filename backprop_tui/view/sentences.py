@@ -48,9 +48,7 @@ def readers_of(recording: Recording, node: int) -> list[int]:
     return sorted(found)
 
 
-def backward_sentences(
-    recording: Recording, step: BackwardStep, wording: Wording, stage: Stage | None
-) -> Iterator[str]:
+def backward_sentences(recording: Recording, step: BackwardStep, wording: Wording, stage: Stage | None) -> Iterator[str]:
     """What is multiplied with what, and why; inside a multiplication, what this stage does."""
     if stage is not None:
         yield _stage_sentence(step, wording, stage)

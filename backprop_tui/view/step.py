@@ -74,9 +74,7 @@ def _forward(recording: Recording, step: ForwardStep, wording: Wording) -> StepM
     result = Block("forward.result", "forward value", name if name != definition else definition, step.value)
     signs = (sign or "", "=") if inline else ("",) * max(len(blocks) - 1, 0) + (("→",) if blocks else ())
     named = recording.graph.names.get(step.node_index) is not None
-    equation: Line = (
-        (Span(name, "forward"), Span("  =  "), Span(definition)) if named else (Span(definition, "forward"),)
-    )
+    equation: Line = (Span(name, "forward"), Span("  =  "), Span(definition)) if named else (Span(definition, "forward"),)
     return StepModel(
         f"forward {name}",
         "forward",
@@ -161,7 +159,7 @@ def _backward(recording: Recording, step: BackwardStep, wording: Wording, stage:
     pair = (local, upstream) if left else (upstream, local)
     local_span = Span(local_text, "local")
     up_span = Span(up_name, "upstream")
-    middle = (local_span, Span(f"  {sign}  "), up_span) if left else (up_span, Span(f"  {sign}  "), local_span)
+    middle: Line = (local_span, Span(f"  {sign}  "), up_span) if left else (up_span, Span(f"  {sign}  "), local_span)
     axes = ", ".join(map(str, step.summed_axes))
     if step.summed_axes:
         middle = (Span(f"Σ axis {axes} ( "), *middle, Span(" )"))
@@ -202,18 +200,14 @@ def _definition(recording: Recording, step: BackwardStep, wording: Wording) -> s
 
 
 def _reads(step: BackwardStep, wording: Wording) -> str:
-    names = [wording.name(i) for i in dict.fromkeys(step.read_indices)]
+    names = [wording.name(i) for i in dict.fromkeys(step.read_indices) if i not in wording.graph.constants]
     return ", ".join(names)
 
 
 def _entered_note(step: BackwardStep) -> str:
     entered = step.derivative.upstream_as
     own = np.shape(step.upstream)
-    return (
-        f"{shape_text(own)}, entering as {shape_text(entered)}"
-        if entered not in (None, own) and entered is not None
-        else ""
-    )
+    return f"{shape_text(own)}, entering as {shape_text(entered)}" if entered not in (None, own) and entered is not None else ""
 
 
 def _shown_local(step: BackwardStep) -> Array:
@@ -270,7 +264,5 @@ def _totals(step: BackwardStep, wording: Wording, reached: int) -> tuple[Block, 
     return (
         Block("upstream", "before", gradient, step.before, "nothing yet" if step.before is None else ""),
         Block("product", added, "contribution", step.contribution if reached >= known else None),
-        Block(
-            "upstream", "after", gradient, step.grad if reached >= 4 else None, "not added yet" if reached < 4 else ""
-        ),
+        Block("upstream", "after", gradient, step.grad if reached >= 4 else None, "not added yet" if reached < 4 else ""),
     )

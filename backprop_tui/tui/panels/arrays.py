@@ -69,7 +69,7 @@ def fits(array: Array, rows: int, columns: int) -> bool:
     if array.ndim > 2 and int(np.prod(array.shape[:-2])) != 1:
         return False
     matrix = as_rows(array)
-    return matrix.shape[0] <= rows and matrix.shape[1] <= columns
+    return bool(matrix.shape[0] <= rows and matrix.shape[1] <= columns)
 
 
 def draw_block(block: Block, rows: int, columns: int, *, widest: int = 200) -> Drawn:

@@ -51,9 +51,7 @@ def strip_of(line: Line, width: int, palette: Palette) -> Strip:
 
 
 #: The roles that colour what is written and not the ground behind it.
-_INK = frozenset(
-    ("", "dim", "strong", "key", "warning", "forward", "upstream", "local", "product", "edge", "edge.focus")
-)
+_INK = frozenset(("", "dim", "strong", "key", "warning", "forward", "upstream", "local", "product", "edge", "edge.focus"))
 
 
 def changed(before: Line, after: Line, width: int) -> tuple[int, int]:
@@ -88,8 +86,8 @@ class Bar(Widget):
         """Draws what a model changes."""
         self._model = model
         before, width = self._lines, self.size.width
-        if not before:
-            return  # nothing is on the screen yet
+        if not before or not width:
+            return  # nothing is on the screen yet, or the window is too small for it
         for y, (old, new) in enumerate(zip(before, self._laid_out(width), strict=True)):
             if old != new:
                 start, end = changed(old, new, width)
@@ -207,12 +205,7 @@ class Panel(Widget, Generic[Model], can_focus=True):
         """The line that stands in row ``y`` of the panel."""
         index = y if y < self.headings else y + self.top
         line = self._lines[index] if index < len(self._lines) else BLANK
-        if (
-            self.selects
-            and index == (self.selected or 0) + self.headings
-            and self.selected is not None
-            and self.has_focus
-        ):
+        if self.selects and index == (self.selected or 0) + self.headings and self.selected is not None and self.has_focus:
             line = selected(padded(line, self.inner.width))
         return shifted(line, self.shift) if self.shift else line
 

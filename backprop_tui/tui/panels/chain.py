@@ -11,9 +11,7 @@ def draw(model: ChainModel, width: int, height: int) -> list[Line]:
     """The panel's lines; a product too wide for one line is broken at its signs."""
     if not model.factors:
         return [
-            part
-            for given in model.lines
-            for part in ([fit(given, width)] if width_of(given) <= width else _rewrap(given, width))
+            part for given in model.lines for part in ([fit(given, width)] if width_of(given) <= width else _rewrap(given, width))
         ]
     head: tuple[Span, ...] = (Span(model.left, "product"), Span("  =  "))
     indent = min(width_of(head), max(width // 3, 8))

@@ -6,7 +6,7 @@ from backprop_tui.view.models import NotesModel
 from backprop_tui.view.text import BLANK, Line, wrapped
 
 
-def draw(model: NotesModel, width: int, height: int) -> list[Line]:
+def draw(model: NotesModel, width: int, _height: int) -> list[Line]:
     """This step's notes first; without one, the scenario's description."""
     lines: list[Line] = []
     for note in model.here:
@@ -14,9 +14,7 @@ def draw(model: NotesModel, width: int, height: int) -> list[Line]:
     if not model.here:
         if not model.about and not model.source:
             return wrapped("This scenario has no notes.", width, "dim")
-        lines += wrapped(
-            "No note at this step. " + model.about if model.about else "No note at this step.", width, "dim"
-        )
+        lines += wrapped("No note at this step. " + model.about if model.about else "No note at this step.", width, "dim")
         lines.append(BLANK)
         if model.source:
             lines += wrapped(f"Source: {model.source}", width, "dim")

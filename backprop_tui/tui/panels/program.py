@@ -14,7 +14,7 @@ def current_line(model: ProgramModel) -> int:
     return model.marks[0][0] - 1 if model.marks else 0
 
 
-def draw(model: ProgramModel, width: int, height: int) -> list[Line]:
+def draw(model: ProgramModel, width: int, _height: int) -> list[Line]:
     """All lines of the source; a line longer than the panel is shifted so that its marked part is seen."""
     digits = len(str(len(model.lines)))
     marks = {number: (start, end) for number, start, end in model.marks}
@@ -42,7 +42,5 @@ def draw(model: ProgramModel, width: int, height: int) -> list[Line]:
         shown = ("…" if shift else "") + text[shift:]
         offset = shift - (1 if shift else 0)
         start, end = max(start - offset, 0), end - offset
-        lines.append(
-            fit((*gutter, Span(shown[:start]), Span(shown[start:end], f"{role}.mark"), Span(shown[end:])), width)
-        )
+        lines.append(fit((*gutter, Span(shown[:start]), Span(shown[start:end], f"{role}.mark"), Span(shown[end:])), width))
     return lines

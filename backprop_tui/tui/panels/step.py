@@ -127,18 +127,12 @@ def _totals(model: StepModel, width: int, rows: int, columns: int) -> list[Line]
     if whole:
         start = first if before.array is None else entry_lines(before.array, "upstream")[0]
         shown = before.array is not None and added.array is not None
-        middle = (
-            entry_lines(added.array, "product")[0]
-            if shown and added.array is not None
-            else (Span(added.title, "product"),)
-        )
+        middle = entry_lines(added.array, "product")[0] if shown and added.array is not None else (Span(added.title, "product"),)
         flat: Line = (*head, *start, Span(" + "), *middle, Span(" = "), *entry_lines(after.array, "upstream")[0])
         if width_of(flat) <= width:
             return [_headed(flat, model.contribution, width)]
-    blocks = [
-        b for b in (before, added if summed or before.array is not None else None, after) if b and b.array is not None
-    ]
-    signs = ("+", "=") if len(blocks) == 3 else ("=",)
+    blocks = [b for b in (before, added if summed or before.array is not None else None, after) if b and b.array is not None]
+    signs: tuple[str, ...] = ("+", "=") if len(blocks) == 3 else ("=",)
     if before.array is None and not summed:
         return [_headed(words, model.contribution, width)]
     if before.array is None:

@@ -8,7 +8,7 @@ from backprop_tui.view.models import VariableRow, VariablesModel
 from backprop_tui.view.text import Line, Span, fit, padded
 
 
-def draw(model: VariablesModel, width: int, height: int) -> list[Line]:
+def draw(model: VariablesModel, width: int, _height: int) -> list[Line]:
     """A heading and a line for each variable."""
     names = min(max([4, *[cell_width(row.name) for row in model.rows]]), max(width // 5, 4))
     shapes = min(max([6, *[cell_width(row.shape) for row in model.rows]]), 11)
@@ -26,9 +26,7 @@ def draw(model: VariablesModel, width: int, height: int) -> list[Line]:
 def _row(row: VariableRow, names: int, shapes: int, left: int, right: int, width: int) -> Line:
     name_role = "strong" if row.value_changed or row.gradient_changed else "dim" if row.kind == "data" else ""
     value: Line = (Span(row.value_note, "dim"),) if row.value is None else inline(row.value, "forward", left - 2)
-    gradient: Line = (
-        (Span(row.gradient_note, "dim"),) if row.gradient is None else inline(row.gradient, "upstream", right - 2)
-    )
+    gradient: Line = (Span(row.gradient_note, "dim"),) if row.gradient is None else inline(row.gradient, "upstream", right - 2)
     marked_value = Span("▸ " if row.value_changed else "  ", "forward")
     marked_gradient = Span("◂ " if row.gradient_changed else "  ", "product")
     return fit(

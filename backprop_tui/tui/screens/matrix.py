@@ -54,6 +54,7 @@ class Sheet:
         self.rows, self.columns = (1, 1, *self.shape)[-2:]
         self.lead = self.row = self.column = 0
         self.facts: ArraySummary | None = summary(self.array) if self.array.size <= EAGER else None
+        self.asked = False
         # One style and one scale of shades for all of the array, so that nothing changes while it is scrolled.
         steps = [math.ceil(n / SAMPLE ** (1 / self.array.ndim)) or 1 for n in self.shape]
         sample = np.asarray(self.array[tuple(slice(None, None, step) for step in steps)], np.float64)
@@ -128,7 +129,7 @@ class MatrixGrid(ScrollView, can_focus=True):
 
     @property
     def window(self) -> tuple[int, int, int, int]:
-        """The first row in sight and how many have room, and the columns likewise; these are seen whole or not at all."""
+        """The first row in sight and how many have room; the same of the columns, which are seen whole or not at all."""
         sheet, (width, height), (x, y) = self.sheet, self.size, self.scroll_offset
         columns = (width - sheet.margin - 2) // sheet.cell
         return y, max(height - 1, 1), math.ceil(x / sheet.cell), max(columns, 1)
@@ -176,10 +177,10 @@ class MatrixGrid(ScrollView, can_focus=True):
     def reveal(self) -> None:
         """Scrolls as little as brings the cursor in sight."""
         sheet, (top, rows, first, columns) = self.sheet, self.window
-        x = min(max(first, sheet.column - columns + 1), sheet.column) * sheet.cell
-        y = min(max(top, sheet.row - rows + 1), sheet.row)
-        if (x if x != first * sheet.cell else self.scroll_offset.x, y) != self.scroll_offset:
-            self.scroll_to(x, y, animate=False)
+        column = min(max(first, sheet.column - columns + 1), sheet.column)
+        row = min(max(top, sheet.row - rows + 1), sheet.row)
+        if (column, row) != (first, top):
+            self.scroll_to(column * sheet.cell, row, animate=False)
 
     def go_to(self, row: int, column: int) -> None:
         """Puts the cursor on a cell; only the lines that it leaves and enters are drawn again."""
@@ -225,7 +226,7 @@ def title_line(title: str, place: str, width: int) -> Line:
 
 
 def tab_spans(sheets: Sequence[Sheet], active: int, width: int) -> list[Span]:
-    """The tabs, numbered as their keys are; where there is little room, the others' names are cut, then left out."""
+    """The tabs, numbered as their keys; where there is little room, the others' names are cut, then left out."""
 
     def spans(others: int, own: int) -> list[Span]:
         names = [cut(sheet.name, own if k == active else others) for k, sheet in enumerate(sheets)]
@@ -283,15 +284,10 @@ class MatrixScreen(Screen[None]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,z,q", "close", "close", id="matrix_close", tooltip="Back to where one came from", show=False),
         Binding("tab", "turn(1)", "next array", id="matrix_next", tooltip="The next array", show=False),
-        Binding(
-            "shift+tab", "turn(-1)", "previous array", id="matrix_previous", tooltip="The array before", show=False
-        ),
+        Binding("shift+tab", "turn(-1)", "previous array", id="matrix_previous", tooltip="The array before", show=False),
         Binding("<", "slice(-1)", "previous slice", id="matrix_slice_before", tooltip="The slice before", show=False),
         Binding(">", "slice(1)", "next slice", id="matrix_slice_after", tooltip="The slice after", show=False),
-        *(
-            Binding(str(k), f"open({k - 1})", f"array {k}", id=f"matrix_{k}", tooltip=f"Array {k}", show=False)
-            for k in range(1, 7)
-        ),
+        *(Binding(str(k), f"open({k - 1})", f"array {k}", id=f"matrix_{k}", tooltip=f"Array {k}", show=False) for k in range(1, 7)),
     ]
     DEFAULT_CSS = "MatrixScreen { background: $background; } MatrixScreen #keys { dock: bottom; }"
 
@@ -349,7 +345,8 @@ class MatrixScreen(Screen[None]):
         before, sheet, self.active = self.sheet, self.sheets[index], index
         if sheet.shape == before.shape:
             sheet.lead, sheet.row, sheet.column = before.lead, before.row, before.column
-        if sheet.facts is None:
+        if sheet.facts is None and not sheet.asked:
+            sheet.asked = True
             self.run_worker(lambda: self._summarise(sheet), thread=True, exit_on_error=False)
         self.query_one(MatrixGrid).show(sheet)
         for bar in self.query(Bar):
@@ -357,7 +354,8 @@ class MatrixScreen(Screen[None]):
 
     def _summarise(self, sheet: Sheet) -> None:
         sheet.facts = summary(sheet.array)
-        self.app.call_from_thread(self.on_matrix_grid_moved)
+        if self.is_attached:
+            self.app.call_from_thread(self.on_matrix_grid_moved)
 
     def action_open(self, index: int) -> None:
         """Shows the array of a number."""

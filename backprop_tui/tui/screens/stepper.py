@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from typing import Any, ClassVar
 
-from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
@@ -173,7 +172,7 @@ class StepperScreen(Screen[None]):
         lower.styles.height = "1fr" if big in ("variables", "notes") else None
         self.panel("variables").styles.width = "1fr" if big == "variables" else None
 
-    def on_resize(self, event: events.Resize) -> None:
+    def on_resize(self) -> None:
         """Rearranges for another size; a panel that is seen only now gets its model, the others have theirs."""
         shown = [name for name in PANELS if self.panel(name).display]
         self.fit_panels()

@@ -1,0 +1,22 @@
+"""The least a Textual app with a header, a footer and one line can be: the floor for the start and for a key."""
+
+from textual.app import App, ComposeResult
+from textual.widgets import Footer, Header, Static
+
+
+class Bare(App[None]):
+    BINDINGS = [("s", "step", "step"), ("q", "quit", "quit")]  # noqa: RUF012
+    position = 0
+
+    def compose(self) -> ComposeResult:
+        yield Header()
+        yield Static("position 0", id="line")
+        yield Footer()
+
+    def action_step(self) -> None:
+        self.position += 1
+        self.query_one("#line", Static).update(f"position {self.position}")
+
+
+if __name__ == "__main__":
+    Bare().run()
