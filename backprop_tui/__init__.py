@@ -22,6 +22,7 @@ imports only from what stands above it here; nothing outside ``tui`` imports Tex
     ops/            every op, one entry each: forward, shape rule, local derivatives
     graph           nodes, operands, spans, shapes, in columns
     language        expression text → postfix code, without recursion
+    unrolling       how much a program is sure to unroll to
     program         program text → graph: functions as frames, loops unrolled
     formula         claims, conditions and watches, computed on arrays
     scenario/       TOML → Scenario
@@ -29,6 +30,7 @@ imports only from what stands above it here; nothing outside ``tui`` imports Tex
     steps           one step of a recording, made when somebody asks
     recording       executes planned steps and keeps what each did; State at any position
     wording         what nodes and derivatives are called in one scenario
+    library         the bundled scenarios, as the picker and `list` show them
     debugger        the position and the moves
     study/          the chain rule along a way, claims, the numerical check
     commands        every command once: keys, group, help, action

@@ -19,6 +19,7 @@ from backprop_tui.graph import Frame, Graph, GraphBuilder, Statement, folded
 from backprop_tui.language import NAMED_NUMBERS, Instruction, Text, lower, options_of, static
 from backprop_tui.ops import CALLABLE, OPS
 from backprop_tui.ops.op import Shape, show_shape
+from backprop_tui.unrolling import beyond
 
 MAX_FRAMES = 100
 
@@ -113,56 +114,14 @@ class _Compiler:
         for name, shape in parameters.items():
             scope.names[name] = self.builder.leaf(name, shape, "parameter")
         self.counts.update(list(scope.names))
-        self.check_size(tree)
+        sure = beyond(self.max_steps, tree, self.text, self.code)
+        if sure is not None:
+            error = _too_many(self.max_steps)
+            error.line, error.column = sure.lineno, 1
+            raise error
         self.block(tree.body, scope)
         variables = {name: held for name, held in scope.names.items() if isinstance(held, int)}
         return self.builder.build(self.find_loss(loss, variables), variables)
-
-    def check_size(self, tree: ast.Module) -> None:
-        """Refuses a program that is sure to unroll to more than the limit, before it is unrolled."""
-        functions = [statement.name for statement in tree.body if isinstance(statement, ast.FunctionDef)]
-        if not functions and not any(isinstance(statement, ast.For) for statement in tree.body):
-            return
-        sizes: dict[str, tuple[int, int]] = {}
-
-        def code(expression: ast.expr) -> list[Instruction]:
-            try:
-                return self.code.setdefault(id(expression), lower(self.text, expression, functions=functions))
-            except ProgramError:
-                return []  # it is raised when it is reached
-
-        def turns(loop: ast.For) -> int:
-            try:
-                return len(range(*[static(self.text, part, {}) for part in getattr(loop.iter, "args", [])]))
-            except OverflowError:
-                return 1 << 62
-            except (ProgramError, TypeError, ValueError):
-                return 0
-
-        def size(body: list[ast.stmt]) -> tuple[int, int]:
-            """At least so many applications, and so many executions of statements."""
-            ops = executions = 0
-            for statement in body:
-                if isinstance(statement, ast.For):
-                    inner, count = size(statement.body), turns(statement)
-                    ops, executions = ops + count * inner[0], executions + count * (1 + inner[1])
-                elif isinstance(statement, ast.FunctionDef):
-                    sizes[statement.name] = size(statement.body)
-                elif isinstance(statement, (ast.Assign, ast.Return)) and statement.value is not None:
-                    parts = [sizes.get(s.name, (0, 0)) for s in code(statement.value) if s.kind == "call"]
-                    made = sum(s.op is not None for s in code(statement.value)) + sum(part[0] for part in parts)
-                    ops += max(made, isinstance(statement, ast.Assign))
-                    executions += 1 + sum(part[1] for part in parts)
-            return ops, executions
-
-        ops = executions = 0
-        for statement in tree.body:
-            made, executed = size([statement])
-            ops, executions = ops + made, executions + executed
-            if ops > self.max_steps or executions > 2 * self.max_steps:
-                error = _too_many(self.max_steps)
-                error.line, error.column = statement.lineno, 1
-                raise error
 
     def find_loss(self, loss: str | None, variables: Mapping[str, int]) -> int:
         name = loss if loss is not None else self.last

@@ -9,14 +9,11 @@ class Bare(App[None]):
     position = 0
 
     def compose(self) -> ComposeResult:
-        yield Header()
-        yield Static("position 0", id="line")
-        yield Footer()
+        yield from (Header(), Static("position 0"), Footer())
 
     def action_step(self) -> None:
         self.position += 1
-        self.query_one("#line", Static).update(f"position {self.position}")
+        self.query_one("Screen > Static", Static).update(f"position {self.position}")
 
 
-if __name__ == "__main__":
-    Bare().run()
+Bare().run()

@@ -51,7 +51,7 @@ class StepperScreen(Screen[None]):
     #steps, #step { height: 1fr; }
     #chain { height: 5; }
     #lower { height: 12; }
-    #variables { width: 56; height: 1fr; }
+    #variables { width: 58; height: 1fr; }
     #notes { width: 1fr; height: 1fr; }
     #small { display: none; width: 1fr; height: 1fr; content-align: center middle; text-align: center; }
     StepperScreen.wide #left { width: 54; }
