@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import unicodedata
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Literal, SupportsFloat
 
 import numpy as np
@@ -61,6 +62,7 @@ def _safe(char: str, keep_newlines: bool) -> str:
     return char
 
 
+@lru_cache(maxsize=1024)
 def _char_width(char: str) -> int:
     if char.isascii():
         return 1
@@ -71,7 +73,12 @@ def _char_width(char: str) -> int:
 
 def cell_width(text: str) -> int:
     """How many cells ``text`` takes on one line; ŷ as y and U+0302 takes one. Meant for text that is `clean`."""
-    return len(text) if text.isascii() else sum(map(_char_width, text))
+    return len(text) if text.isascii() else _cell_width(text)
+
+
+@lru_cache(maxsize=8192)  # a screen is drawn from the same names and signs again and again
+def _cell_width(text: str) -> int:
+    return sum(map(_char_width, text))
 
 
 def cut(text: str, width: int) -> str:

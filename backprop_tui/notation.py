@@ -41,6 +41,7 @@ class Term:
 
     @property
     def negative(self) -> bool:
+        """Whether the text begins with a minus sign."""
         return self.text.startswith(MINUS)
 
     def within(self, *levels: int) -> str:

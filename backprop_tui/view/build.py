@@ -197,7 +197,8 @@ def notes_model(debugger: Debugger) -> NotesModel:
     """The notes of this step, and what the scenario says of itself."""
     scenario = debugger.scenario
     here = tuple(clean(note.text) for note in scenario.notes if _applies(debugger, note))
-    return NotesModel(here, clean(scenario.description, keep_newlines=True), clean(scenario.source))
+    about = clean(scenario.description, keep_newlines=True)
+    return NotesModel(here, about, clean(scenario.source), bool(scenario.notes))
 
 
 def _applies(debugger: Debugger, note: Note) -> bool:

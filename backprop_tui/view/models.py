@@ -132,3 +132,5 @@ class NotesModel(NamedTuple):
     here: tuple[str, ...]
     about: str
     source: str
+    elsewhere: bool = False
+    """Whether there are notes at all."""

@@ -87,7 +87,8 @@ class Bar(Widget):
         self._model = model
         before, width = self._lines, self.size.width
         if not before or not width:
-            return  # nothing is on the screen yet, or the window is too small for it
+            self._lines = []  # nothing of it is on the screen, or the window is too small for it
+            return
         for y, (old, new) in enumerate(zip(before, self._laid_out(width), strict=True)):
             if old != new:
                 start, end = changed(old, new, width)
@@ -187,8 +188,10 @@ class Panel(Widget, Generic[Model], can_focus=True):
         if self._model is not None and size.width and size.height:
             self._lines = self._draw(self._model, size.width, size.height)
             self.top = max(0, min(self.top, self.count - size.height))
-            if self._in_sight is not None:
-                self.reveal(self._in_sight)
+            lit = (i for i, line in enumerate(self._lines) if any(part.role == "lit" for part in line))
+            wanted = next(lit, None) if self._in_sight is None else self._in_sight
+            if wanted is not None:
+                self.reveal(wanted)
             self.draw_changes()
 
     @property

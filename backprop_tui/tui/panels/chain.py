@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from backprop_tui.format import cell_width
+from backprop_tui.format import cell_width, cut
 from backprop_tui.view.models import ChainModel
 from backprop_tui.view.text import Line, Span, fit, width_of, wrapped
 
@@ -23,6 +23,10 @@ def draw(model: ChainModel, width: int, height: int) -> list[Line]:
         if width_of(upper) + max(cell_width(text), cell_width(shape)) > width and width_of(upper) > indent:
             rows.append(([Span(" " * indent)], []))
             upper, lower = rows[-1]
+        if cell_width(text) > width - indent and " " in text:
+            # a factor wider than the panel keeps its number
+            body, _, number = text.rpartition(" ")
+            text = f"{cut(body, width - indent - cell_width(number) - 1)} {number}"
         if shape:
             # a shape stands under the beginning of its factor, clear of the one before
             clear = width_of(lower) + 2 - width_of(upper)
@@ -36,7 +40,7 @@ def draw(model: ChainModel, width: int, height: int) -> list[Line]:
         lines.append(fit(tuple(upper), width))
         if with_shapes:
             lines.append(fit(tuple(lower), width))
-    lines += list(model.lines)
+    lines += [fit(given, width) for given in model.lines]
     note: Line = (Span(model.note, "dim"),)
     room = width - width_of(lines[0]) - 3
     if len(rows) == 1 and cell_width(model.note) <= room:

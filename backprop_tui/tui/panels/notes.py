@@ -12,7 +12,7 @@ def draw(model: NotesModel, width: int, _height: int) -> list[Line]:
     for note in model.here:
         lines += [*wrapped(note, width), BLANK]
     if not model.here:
-        if not model.about and not model.source:
+        if not model.about and not model.source and not model.elsewhere:
             return wrapped("This scenario has no notes.", width, "dim")
         lines += wrapped("No note at this step. " + model.about if model.about else "No note at this step.", width, "dim")
         lines.append(BLANK)

@@ -35,10 +35,9 @@ def draw(model: ProgramModel, width: int, _height: int) -> list[Line]:
             continue
         start, end = mark
         shift = 0
-        if end > room:
-            shift = min(start, max(end - room + 1, 0))
-            if shift:
-                shift += 1
+        rest = int(end < len(text))  # the ellipsis after the mark
+        if end + rest > room:
+            shift = min(start, end + rest + 1 - room)
         shown = ("…" if shift else "") + text[shift:]
         offset = shift - (1 if shift else 0)
         start, end = max(start - offset, 0), end - offset

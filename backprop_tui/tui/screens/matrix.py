@@ -7,6 +7,7 @@ What is drawn around the entries are lines of spans, made by functions that know
 from __future__ import annotations
 
 import math
+import re
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -107,7 +108,7 @@ class MatrixGrid(ScrollView, can_focus=True):
     ]
     DEFAULT_CSS = """
     MatrixGrid {
-        height: 1fr; background: $background; scrollbar-size: 1 1; scrollbar-color: $foreground 25%;
+        height: 1fr; background: $background; scrollbar-size: 1 1; scrollbar-color: $foreground 15%;
         scrollbar-background: $background; scrollbar-corner-color: $background;
     }
     """
@@ -130,7 +131,7 @@ class MatrixGrid(ScrollView, can_focus=True):
     @property
     def window(self) -> tuple[int, int, int, int]:
         """The first row in sight and how many have room; the same of the columns, which are seen whole or not at all."""
-        sheet, (width, height), (x, y) = self.sheet, self.size, self.scroll_offset
+        sheet, (width, height), (x, y) = self.sheet, self.scrollable_content_region.size, self.scroll_offset
         columns = (width - sheet.margin - 2) // sheet.cell
         return y, max(height - 1, 1), math.ceil(x / sheet.cell), max(columns, 1)
 
@@ -250,25 +251,28 @@ def cell_lines(sheet: Sheet, room: int, width: int, elsewhere: str) -> list[Line
     place = f"[{', '.join(map(str, index))}]" if index else "scalar"
     lines: list[Line] = [fit((Span(f" {place}  ", sheet.role), Span(str(value), "strong")), width)]
     if sheet.tab.describe is not None:
-        described = [line for text in sheet.tab.describe(index) for line in wrapped(clean(text), width - 2)]
+        text, role = "\n".join(clean(text) for text in sheet.tab.describe(index)), ""
     else:
-        described = wrapped(elsewhere, width - 2, "dim")
+        text, role = elsewhere, "dim"
+    kept = re.sub(r",\s(?=[^][]*\])", ",\0", text)  # an index is not broken
+    described = [part.text.replace("\0", " ") for line in wrapped(kept, width - 2) for part in line]
     if len(described) > room > 0:
-        described[room - 1] = (*fit(described[room - 1], width - 4), Span(" …", "dim"))
-    lines += [(Span(" "), *line) for line in described[:room]]
+        described[room - 1] = cut(described[room - 1], width - 4).removesuffix("…") + " …"
+    lines += [(Span(f" {line}", role),) for line in described[:room]]
     return lines + [BLANK] * (room + 1 - len(lines))
 
 
 def facts_line(sheet: Sheet, width: int) -> Line:
     """The shape, the extremes, the mean and the norm, and how many entries are nan, inf or zero."""
     known = (shape_text(sheet.shape), "its figures are being computed") if sheet.facts is None else sheet.facts.lines()
+    known = known if sheet.array.size > 1 else known[:1]
     return fit((Span(" " + "   ".join(known), "dim"),), width)
 
 
 def keys_line(sheet: Sheet, tabs: int, width: int) -> Line:
     """As many of the keys as have room, the most needed first."""
     keys = [("Esc", "close"), ("↑↓←→ hjkl", "move")]
-    keys += [("Tab", f"next of {tabs}")] * (tabs > 1) + [("< >", "slice")] * bool(sheet.leads)
+    keys += [(f"Tab 1–{tabs}", "array")] * (tabs > 1) + [("< >", "slice")] * bool(sheet.leads)
     keys += [("PgUp PgDn", "page"), ("Home End", "row"), ("Ctrl+Home Ctrl+End", "corner")]
     spans: list[Span] = []
     for key, what in keys:
@@ -321,10 +325,11 @@ class MatrixScreen(Screen[None]):
         """Gives the entries as many lines as the largest sheet needs, or as there are: nothing moves between tabs."""
         width, height = self.app.size
         self.air = int(height >= 20)  # blank lines above and below the entries
-        self.room = (2 if height < 16 else 3 if height < 30 else 6) if self.elsewhere else 0
-        head, foot = 2 + self.air, 2 + self.room + self.air
         bars = [sheet.margin + sheet.columns * sheet.cell + 3 > width for sheet in self.sheets]
         needed = max(sheet.rows + 1 + bar for sheet, bar in zip(self.sheets, bars, strict=True))
+        left = height - needed - 2 * self.air - 5  # title, tabs, the cell, the figures, the keys
+        self.room = max(2 if height < 16 else 3, min(left, 6)) if self.elsewhere else 0
+        head, foot = 2 + self.air, 2 + self.room + self.air
         for name, lines in (("#head", head), ("#foot", foot), ("MatrixGrid", min(needed, height - head - foot - 1))):
             self.query_one(name).styles.height = max(lines, 2)
 
@@ -334,7 +339,7 @@ class MatrixScreen(Screen[None]):
 
     def _foot(self, width: int) -> list[Line]:
         cell = cell_lines(self.sheet, self.room, width, self.elsewhere)
-        return [*[BLANK] * self.air, *cell, facts_line(self.sheet, width)]
+        return [*[BLANK] * self.air, facts_line(self.sheet, width), *cell]
 
     def on_matrix_grid_moved(self) -> None:
         """Reads the cell under the cursor."""
