@@ -6,6 +6,7 @@ they are read, with the very rule that executed the step.
 
 from __future__ import annotations
 
+import math
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -172,6 +173,11 @@ class BackwardStep(Step):
         elif self.how == "broadcast":
             local = np.broadcast_to(local, self.product_shape)
         return frozen(local[()])
+
+    @property
+    def jacobian_entries(self) -> int:
+        """How many entries `local` has where it is a full Jacobian; 0 where it is none."""
+        return math.prod((*self.call.out, *self.call.shapes[self.slot])) if self.how == "dense" else 0
 
     @cached_property
     def kinks(self) -> Array | None:

@@ -365,3 +365,13 @@ def test_the_ops_that_were_replaced_are_there_again() -> None:
     tanh: Op = OPS["tanh"]
     assert tanh.derivatives[0] is not None
     assert check(scenario_of("L = tanh(w) * sin(w)")).holds
+
+
+def test_a_gradient_that_no_parameter_needs_is_computed_to_judge_what_is_said_of_it() -> None:
+    more = '[expected]\ngradients = { x = 4, a = 2, w = 6 }\n[[claims]]\ngradient = "a"\nformula = "grad(x) / 2"\n'
+    scenario = scenario_of("a = x * 2\nL = a * w", "w = 2", more, "x = 3")
+    assert check(scenario).failures == ()
+    training = "[training]\nsteps = 2\nlearning_rate = 0.1\n"
+    # x is not updated: after the first step w is 2 − 0.1 · 6 = 1.4
+    after = training + more.replace("x = 4, a = 2", "x = 2.8, a = 1.4")
+    assert check(scenario_of("a = x * 2\nL = a * w", "w = 2", after, "x = 3")).failures == ()

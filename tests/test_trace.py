@@ -336,3 +336,18 @@ def test_a_large_array_is_summarised_in_the_text() -> None:
 def test_the_text_of_any_program_is_made_without_an_error(program: Program) -> None:
     recording = bt.record(program.scenario(training="steps = 2\nlearning_rate = 0.1"))
     assert sum(line.startswith("step ") for line in text.lines(recording)) == len(recording)
+
+
+def test_a_full_jacobian_too_large_to_be_written_is_not_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    recording = bt.record(scenario_of("L = sum(softmax(W) ** 2)", "W = { normal = [200, 60] }"))
+
+    def refuse(_: object) -> None:
+        raise AssertionError("it was made")
+
+    step = next(s for s in recording if isinstance(s, bt.BackwardStep) and s.how == "dense")
+    monkeypatch.setattr(type(step), "local", property(refuse))
+    line = jsonl.step_object(step, recording)
+    assert line["local"]["value"] == []
+    assert "a full Jacobian of 144,000,000 entries, not written out" in line["local"]["text"]
+    paragraph = "\n".join(text.step_lines(step, text.wording_of(recording.scenario)))
+    assert "not written out" in paragraph

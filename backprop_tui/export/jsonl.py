@@ -15,6 +15,8 @@ from backprop_tui.recording import Recording
 from backprop_tui.steps import BackwardStep, ForwardStep, SeedStep, Step, UpdateStep
 from backprop_tui.wording import wording_of
 
+#: A full Jacobian of more entries is not written out: its text says so.
+MOST_JACOBIAN = 1_000_000
 #: Control and direction characters that JSON leaves as they are: DEL, C1, line separators, marks and overrides.
 COMMANDING = re.compile("[\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
 
@@ -62,6 +64,9 @@ def step_object(step: Step, recording: Recording) -> dict[str, Any]:
     if isinstance(step, SeedStep):
         return {**head, "grad": plain(step.grad)}
     if isinstance(step, BackwardStep):
+        local, large = wording_of(recording.scenario).local(step), step.jacobian_entries > MOST_JACOBIAN
+        if large:
+            local += f", a full Jacobian of {step.jacobian_entries:,} entries, not written out"
         return {
             **head,
             "op": step.op,
@@ -69,9 +74,9 @@ def step_object(step: Step, recording: Recording) -> dict[str, Any]:
             "line": step.line,
             "upstream": plain(step.upstream),
             "local": {
-                "text": wording_of(recording.scenario).local(step),
+                "text": local,
                 "how": step.how,
-                "value": plain(step.local),
+                "value": [] if large else plain(step.local),
             },
             "summed_axes": list(step.summed_axes),
             "contribution": plain(step.contribution),

@@ -13,6 +13,8 @@ from backprop_tui.steps import BackwardStep, ForwardStep, SeedStep, Step, Update
 from backprop_tui.wording import Wording, wording_of
 
 MOST_ENTRIES = 64
+#: A full Jacobian of more entries is not made to be summarised.
+MOST_JACOBIAN = 1_000_000
 SIGNS = {
     "elementwise": "upstream ⊙ local",
     "left": "local @ upstream",
@@ -54,7 +56,9 @@ def step_lines(step: Step, wording: Wording) -> Iterator[str]:
         constants = wording.graph.constants
         reads = ", ".join(wording.name(i) for i in dict.fromkeys(step.read_indices) if i not in constants)
         local = f"    local         {wording.local(step)}"
-        if step.how != "rearrange":
+        if step.jacobian_entries > MOST_JACOBIAN:
+            local += f", a full Jacobian of {step.jacobian_entries:,} entries, not written out"
+        elif step.how != "rearrange":
             local += f" = {array_text(step.local)}"
         yield local + (f"  reads {reads}" if reads else "")
         if step.kinks is not None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from backprop_tui.graph import Kind
 from backprop_tui.ops.op import Array
 from backprop_tui.recording import Recording, record
 from backprop_tui.scenario import Scenario
@@ -56,9 +57,10 @@ class CheckReport:
 def check(scenario: Scenario) -> CheckReport:
     """Runs a scenario and compares everything it states with what it computes."""
     recording = record(scenario)
-    expected = tuple(_compare_all(recording))
+    complete = _with_every_gradient(recording)
+    expected = tuple(_compare_all(recording, complete))
     gradients = check_gradients(scenario)
-    claims = tuple(judge(recording, claim) for claim in scenario.claims)
+    claims = tuple(judge(complete, claim) for claim in scenario.claims)
     failures = [str(c) for c in expected if not c.holds]
     failures += [str(f) for f in gradients.failures]
     for judgement in claims:
@@ -69,14 +71,27 @@ def check(scenario: Scenario) -> CheckReport:
     return CheckReport(scenario, len(recording), expected, gradients, claims, tuple(failures))
 
 
-def _compare_all(recording: Recording) -> Iterator[Comparison]:
+def _with_every_gradient(recording: Recording) -> Recording:
+    """The run with the gradients that are spoken of and that no parameter needs: then data gets one as well."""
+    scenario, graph = recording.scenario, recording.graph
+    named = {*scenario.expected.gradients}
+    for claim in scenario.claims:
+        named |= {claim.gradient, *claim.formula.gradients}
+    if all(graph.needs[_node(recording, name)] for name in named):
+        return recording
+    kinds: list[Kind] = ["parameter" if kind == "data" else kind for kind in graph.kinds]
+    leaves = {**scenario.data, **scenario.parameters}
+    return record(replace(scenario, graph=replace(graph, kinds=kinds), data={}, parameters=leaves))
+
+
+def _compare_all(recording: Recording, complete: Recording) -> Iterator[Comparison]:
     expected, graph = recording.scenario.expected, recording.graph
     last = recording.plan.iterations - 1
     for name, wanted in expected.values.items():
         value = recording.value(last, _node(recording, name))
         yield _compare(f"value of {name}", wanted, value, expected.tolerance)
     for name, wanted in expected.gradients.items():
-        gradient = recording.gradient(last, _node(recording, name))
+        gradient = complete.gradient(last, _node(recording, name))
         yield _compare(f"gradient of {name}", wanted, gradient, expected.tolerance)
     if expected.updated:
         state = recording.state(recording.plan.total)

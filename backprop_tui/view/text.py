@@ -27,7 +27,7 @@ def line(*parts: Span | str) -> Line:
 
 def width_of(parts: Iterable[Span]) -> int:
     """The width of a line, in cells."""
-    return sum(cell_width(part.text) for part in parts)
+    return cell_width("".join([part.text for part in parts]))
 
 
 def plain(parts: Iterable[Span]) -> str:

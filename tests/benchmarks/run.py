@@ -14,8 +14,7 @@ from itertools import chain
 from pathlib import Path
 
 ENVIRONMENT = dict(os.environ)
-for library in ("OMP", "OPENBLAS", "MKL", "NUMEXPR", "VECLIB"):
-    os.environ[library + ("_MAXIMUM_THREADS" if library == "VECLIB" else "_NUM_THREADS")] = "1"
+os.environ.update({f"{name}_NUM_THREADS": "1" for name in ("OMP", "OPENBLAS", "MKL")}, VECLIB_MAXIMUM_THREADS="1")
 
 import engine  # noqa: E402 - NumPy reads the number of threads when it is imported
 import terminal  # noqa: E402
@@ -32,30 +31,28 @@ def main() -> int:
     parser.add_argument("--strict", action="store_true", help="exit 1 when a wanted ratio is missed")
     options = parser.parse_args()
     beside = Path(sys.executable).with_name("backprop-tui")
-    command = options.command or (str(beside) if beside.exists() else shutil.which("backprop-tui"))
-    if command is None:
+    command: str = options.command or (str(beside) if beside.exists() else shutil.which("backprop-tui") or "")
+    if not command:
         parser.error("backprop-tui is not installed: pip install -e '.[test]'")
-    few, missed = options.quick, 0
+    few, missed = options.quick, False
     print(LINE.format("what", "peer", "ratio", "wanted", "holds", "measured"))
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        parts = {
-            "start": lambda: terminal.start(folder, 2 if few else 7, ENVIRONMENT, command, engine.network()[0]),
-            "layers": lambda: chain(
-                engine.layers(folder, 5 if few else 25, (1, 2, 2, 1), 2.5),
-                engine.layers(folder, 5 if few else 25, (64, 784, 128, 10), 1.15),
-            ),
-            "scalar": lambda: engine.scalar(3 if few else 11),
-            "depth": lambda: engine.depth(2 if few else 5),
-        }
-        for row in chain.from_iterable(parts[name]() for name in options.only or names):
-            judged = row.ratio is not None and row.wanted is not None
-            bad = row.ratio is not None and row.wanted is not None and row.ratio > row.wanted
-            missed += bad
-            ratio, wanted = (f"{row.ratio:.2f}" if row.ratio else "-"), (f"≤ {row.wanted:g}" if row.wanted else "")
-            holds = ("no" if bad else "yes") if judged else ""
-            print(LINE.format(row.what, row.peer, ratio, wanted, holds, row.detail), flush=True)
-    return int(options.strict and missed > 0)
+        for part in options.only or names:
+            if part == "start":
+                rows = terminal.start(folder, 3 if few else 9, ENVIRONMENT, command, engine.network()[0])
+            elif part == "layers":
+                sizes = ((1, 2, 2, 1), 2.5), ((64, 784, 128, 10), 1.15)
+                rows = chain.from_iterable(engine.layers(folder, 5 if few else 25, *size) for size in sizes)
+            else:
+                rows = engine.scalar(3 if few else 11) if part == "scalar" else engine.depth(2 if few else 5)
+            for what, peer, ratio, wanted, detail in rows:
+                shown, limit, holds = "-" if ratio is None else f"{ratio:.2f}", "", ""
+                if wanted is not None:
+                    limit, holds = f"≤ {wanted:g}", "" if ratio is None else "yes" if ratio <= wanted else "no"
+                print(LINE.format(what, peer, shown, limit, holds, detail), flush=True)
+                missed |= holds == "no"
+    return int(options.strict and missed)
 
 
 if __name__ == "__main__":

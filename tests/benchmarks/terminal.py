@@ -19,7 +19,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from timing import Row, installed
+from engine import MISSING, Row, installed
 
 COLUMNS, LINES, KEYS = 120, 36, 12
 PRIVATE = re.compile(rb"\x1b\[[<>=?][0-9;$]*[a-zA-Z]|\x1bP[^\x1b]*\x1b\\")  # pyte would print parts of these
@@ -28,19 +28,20 @@ bt.record(bt.load("notes/sigmoid")); a = time.perf_counter(); scenario = bt.load
 bt.Debugger(scenario); c = time.perf_counter(); bt.record(scenario); print(json.dumps([b - a, c - b, time.perf_counter() - c]))"""
 
 
-def until_quiet(fd: int, quiet: float, patience: float = 30.0) -> list[tuple[float, bytes]]:
+def until_quiet(fd: int, quiet: float) -> list[tuple[float, bytes]]:
     """What a terminal shows until nothing has come for ``quiet`` seconds, and when each piece came."""
     pieces: list[tuple[float, bytes]] = []
-    while select.select([fd], [], [], quiet if pieces else patience)[0]:
+    while select.select([fd], [], [], quiet if pieces else 30.0)[0]:
         try:
-            pieces.append((time.perf_counter(), os.read(fd, 1 << 16)))
+            data = os.read(fd, 1 << 16)
         except OSError:
             break  # the program has ended
+        pieces.append((time.perf_counter(), data))
     return pieces
 
 
 def measured(command: list[str], shows: str, pyte: Any, environment: dict[str, str]) -> tuple[float, float]:
-    """Seconds from the start until the screen was, cell by cell, what it then stayed; and from a key to its last byte."""
+    """Milliseconds from the start until the screen was, cell by cell, what it then stayed; from a key to its last byte."""
     begun = time.perf_counter()
     pid, fd = pty.fork()
     if pid == 0:
@@ -50,8 +51,8 @@ def measured(command: list[str], shows: str, pyte: Any, environment: dict[str, s
         finally:
             os._exit(127)
     try:
-        screen, pictures = pyte.Screen(COLUMNS, LINES), []
-        stream, pieces, keys = pyte.ByteStream(screen), until_quiet(fd, 0.6), []
+        screen, pictures, keys = pyte.Screen(COLUMNS, LINES), [], []
+        stream, pieces = pyte.ByteStream(screen), until_quiet(fd, 0.6)
         for _, data in pieces:
             stream.feed(PRIVATE.sub(b"", data))
             pictures.append([[screen.buffer[y][x] for x in range(COLUMNS)] for y in range(LINES)])
@@ -64,7 +65,7 @@ def measured(command: list[str], shows: str, pyte: Any, environment: dict[str, s
         os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)
         os.close(fd)
-    return pieces[pictures.index(pictures[-1])][0] - begun, median(keys)
+    return (pieces[pictures.index(pictures[-1])][0] - begun) * 1e3, median(keys) * 1e3
 
 
 def start(folder: Path, rounds: int, env: dict[str, str], command: str, network: str) -> Iterator[Row]:
@@ -73,27 +74,32 @@ def start(folder: Path, rounds: int, env: dict[str, str], command: str, network:
     The bytecode of both is kept, in a folder of this run, whatever the shell says: an installed program has its own.
     """
     if (pyte := installed("pyte")) is None:
-        yield Row("start, key, opening", "bare Textual app", None, None, "pyte is not installed: skipped")
+        yield "start, key, opening", "bare Textual app", None, None, f"pyte is {MISSING}"
         return
-    large, beside = folder / "network.toml", Path(command).with_name("python")
+    large, beside, rows = folder / "network.toml", Path(command).with_name("python"), []
     large.write_text(network)
     python = str(beside) if beside.exists() else sys.executable
     env = {**env, "TERM": "xterm-256color", "COLORTERM": "truecolor", "PYTHONPYCACHEPREFIX": str(folder / "bytecode")}
     env.pop("PYTHONDONTWRITEBYTECODE", None)
-    rows = []
     for _ in range(rounds + 1):
-        row = [*measured([python, str(Path(__file__).with_name("bare.py"))], "position 0", pyte, env)]
-        row += measured([command, "notes/sigmoid"], "z1 = X @ W1", pyte, env)
-        row += measured([command, str(large)], "A benchmark", pyte, env)
-        row += json.loads(subprocess.check_output([python, "-c", READ, str(large)], env=env))
-        rows.append([seconds * 1e3 for seconds in row])
-    bare, bare_key, small, small_key, big, big_key, read, plan, record = map(median, zip(*rows[1:], strict=True))
-    for what, ours, peer, theirs, wanted, note in (
-        ("start to first complete frame", small, "bare Textual app", bare, 1.5, ""),
-        ("key to last byte", small_key, "bare Textual app", bare_key, 4, ""),
-        ("13,000 operations: key to last byte", big_key, "bare Textual app", bare_key, 4, ""),
-        ("13,000 operations: more to the first frame", big - small, "reading them", read, 2, f"; {big:.0f} ms in all"),
-        ("13,000 operations: planning", plan, "reading them", read, None, ""),
-        ("13,000 operations: recording", record, "reading them", read, None, ""),
+        bare, bare_key = measured([python, str(Path(__file__).with_name("bare.py"))], "position 0", pyte, env)
+        small, small_key = measured([command, "notes/sigmoid"], "z1 = X @ W1", pyte, env)
+        big, big_key = measured([command, str(large)], "A benchmark", pyte, env)
+        times = json.loads(subprocess.check_output([python, "-c", READ, str(large)], env=env))
+        read, plan, record = (seconds * 1e3 for seconds in times)
+        rows.append([(small, bare), (small_key, bare_key), (big_key, bare_key), (big - small, read), (plan, read), (record, read)])
+    for (what, wanted), pairs in zip(
+        {
+            "start to first complete frame": 1.5,
+            "key to last byte": 4,
+            "13,000 operations: key to last byte": 4,
+            "13,000 operations: what they add to the start": 2,
+            "13,000 operations: planning them": None,
+            "13,000 operations: recording them": None,
+        }.items(),
+        zip(*rows[1:], strict=True),
+        strict=True,
     ):
-        yield Row(what, peer, ours / theirs, wanted, f"{ours:.1f} ms : {theirs:.1f} ms{note}")
+        detail = " : ".join(f"{median(column):.1f} ms" for column in zip(*pairs, strict=True))
+        peer = "reading them" if "them" in what or "they" in what else "bare Textual app"
+        yield what, peer, median(ours / theirs for ours, theirs in pairs), wanted, detail

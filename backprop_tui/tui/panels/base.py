@@ -81,13 +81,14 @@ class Bar(Widget):
         self._draw = draw
         self._model: Any = None
         self._lines: list[Line] = []
+        self._width = 0
 
     def show(self, model: Any) -> None:
         """Draws what a model changes."""
         self._model = model
         before, width = self._lines, self.size.width
-        if not before or not width:
-            self._lines = []  # nothing of it is on the screen, or the window is too small for it
+        if not before or width != self._width:
+            self._lines = []  # nothing of it is on the screen, or for another width
             return
         for y, (old, new) in enumerate(zip(before, self._laid_out(width), strict=True)):
             if old != new:
@@ -95,6 +96,7 @@ class Bar(Widget):
                 self.refresh(Region(start, y, end - start, 1))
 
     def _laid_out(self, width: int) -> list[Line]:
+        self._width = width
         self._lines = self._draw(self._model, width) if self._model is not None and width else []
         return self._lines
 
@@ -103,8 +105,8 @@ class Bar(Widget):
         self._laid_out(self.size.width)
 
     def render_line(self, y: int) -> Strip:
-        """One line; the first time, all of them are made."""
-        lines = self._lines or self._laid_out(self.size.width)
+        """One line; the first time, and for another width, all of them are made."""
+        lines = self._lines if self._lines and self._width == self.size.width else self._laid_out(self.size.width)
         return strip_of(lines[y] if y < len(lines) else BLANK, self.size.width, palette_of(self))
 
 
@@ -159,6 +161,8 @@ class Panel(Widget, Generic[Model], can_focus=True):
         self._in_sight: int | None = None
         self._lines: list[Line] = []
         self._on_screen: list[Line] = []
+        self._inside: list[Line] = []
+        self._framed_as: tuple[int, str] | None = None
         self._laid_out_for = Size(0, 0)
         self.title = title
 
@@ -193,6 +197,8 @@ class Panel(Widget, Generic[Model], can_focus=True):
             if wanted is not None:
                 self.reveal(wanted)
             self.draw_changes()
+        else:
+            self._laid_out_for = Size(0, 0)  # it is not seen: when it is, the model is another
 
     @property
     def count(self) -> int:
@@ -238,10 +244,16 @@ class Panel(Widget, Generic[Model], can_focus=True):
         below = max(self.count - self.top - height, 0)
         parts = [f"↑ {self.top:,}"] * (self.top > 0) + [f"↓ {below:,}"] * (below > 0)
         more = f" {' '.join(parts)} more " if parts else ""
-        side, blank = Span("│ ", edge), Span(" │", edge)
         top: Line = (Span("╭─", edge), title, Span("─" * (width + 1 - cell_width(title.text)) + "╮", edge))
         bottom: Line = (Span("╰" + "─" * (width + 1 - len(more)), edge), Span(more, "dim"), Span("─╯", edge))
-        return [top, *[(side, *padded(fit(self.line_at(y), width), width), blank) for y in range(height)], bottom]
+        side, blank = Span("│ ", edge), Span(" │", edge)
+        inside = [self.line_at(y) for y in range(height)]
+        key = (width, edge)
+        known = zip(self._inside, self._on_screen[1:], strict=False) if self._framed_as == key else ()
+        reused = {y: row for y, (line, row) in enumerate(known) if y < height and inside[y] == line}
+        self._inside, self._framed_as = inside, key
+        rows = [reused[y] if y in reused else (side, *padded(fit(line, width), width), blank) for y, line in enumerate(inside)]
+        return [top, *rows, bottom]
 
     def render_line(self, y: int) -> Strip:
         """One row of what is in sight."""

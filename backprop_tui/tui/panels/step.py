@@ -28,7 +28,7 @@ def draw(model: StepModel, width: int, height: int) -> list[Line]:
     best: list[Line] | None = None
     for spacious in (True, False):
         for rows, columns in _budgets(model):
-            for arrange in (_all_beside, _forward_above, _stacked):
+            for arrange in (_all_beside, _forward_above, _squeezed, _stacked):
                 body = arrange(model, width, rows, columns)
                 if body is None:
                     continue
@@ -93,6 +93,20 @@ def _forward_above(model: StepModel, width: int, rows: int, columns: int) -> lis
     if width_beside(drawn, model.signs) > width:
         return None
     return [_one_line(model.forward, width), *beside(drawn, model.signs)]
+
+
+def _squeezed(model: StepModel, width: int, rows: int, columns: int) -> list[Line] | None:
+    """The multiplication side by side with its words cut, where whole words would take too much room and numbers do not."""
+    gaps = sum(width_of((Span(f" {sign} " if sign else "  "),)) for sign in model.signs[: len(model.blocks) - 1])
+    widest = (width - gaps) // len(model.blocks)
+    for block in model.blocks:
+        if block.array is not None:
+            numbers = as_rows(block.array).shape[1] * CELL
+            if not fits(block.array, rows, columns) or numbers > widest:
+                return None
+    drawn = _drawn(model.blocks, rows, columns, widest)
+    above = [] if model.forward is None else [_one_line(model.forward, width)]
+    return [*above, *beside(drawn, model.signs)]
 
 
 def _one_line(block: Block, width: int) -> Line:

@@ -168,8 +168,7 @@ class MatrixGrid(ScrollView, can_focus=True):
         sheet = self.sheet
         if (row, column) == (sheet.row, sheet.column):
             return f"{sheet.role}.mark"
-        role = f"{sheet.role}.{shade(x, sheet.largest)}"
-        return role if math.isfinite(x) else f"{role}+warning"
+        return f"{sheet.role}.{shade(x, sheet.largest)}" if math.isfinite(x) else "warning"
 
     def render_line(self, y: int) -> Strip:
         """One line of what is in sight."""
