@@ -9,12 +9,14 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NoReturn
 
-from backprop_tui.errors import BackpropError, ScenarioError
+from backprop_tui.errors import BackpropError, ScenarioError, nearest
 
 if TYPE_CHECKING:
     from backprop_tui.scenario import Limits
 
 COMMANDS = ("list", "trace", "check")
+#: Of what could not be checked, so many are named.
+MOST_NOTES = 6
 DESCRIPTION = "Step through backpropagation, one multiplication at a time, in both directions of time."
 EPILOG = """\
 commands:
@@ -117,6 +119,10 @@ def _open(arguments: Sequence[str]) -> int:
     parser.add_argument("scenario", nargs="?", metavar="SCENARIO", help="a file, or a bundled scenario's name")
     parser.add_argument("--version", action="store_true", help="print the version and leave")
     _add_limits(parser)
+    if len(arguments) > 1 and not arguments[0].startswith("-"):
+        command = nearest(arguments[0], COMMANDS)
+        if command is not None:
+            parser.error(f"unknown command '{arguments[0]}'; did you mean '{command}'?")
     options = parser.parse_args(arguments)
     if options.version:
         from backprop_tui import __version__
@@ -211,8 +217,11 @@ def _check(arguments: Sequence[str]) -> int:
         for judgement in report.claims:
             claim = judgement.claim
             print(clean(f"  claim ∂/∂{claim.gradient} = {claim.text}: {judgement.verdict}, {judgement.why}"))
-        for finding in report.gradients.undecided:
+        undecided = report.gradients.undecided
+        for finding in undecided[:MOST_NOTES]:
             print(clean(f"  note: {finding}"))
+        if len(undecided) > MOST_NOTES:
+            print(f"  note: {len(undecided) - MOST_NOTES} more could not be checked")
         for failure in report.failures:
             print(clean(f"  wrong: {failure}"))
         if not report.holds:
@@ -231,8 +240,8 @@ def _counts(report: object) -> str:
     parts = [
         count(report.steps, "step", "steps"),
         count(len(report.expected), "expected array", "expected arrays"),
-        count(len(report.gradients.locals), "local derivative", "local derivatives"),
-        count(len(report.gradients.gradients), "gradient entry", "gradient entries"),
+        count(sum(f.holds is not None for f in report.gradients.locals), "local derivative", "local derivatives"),
+        count(sum(f.holds is not None for f in report.gradients.gradients), "gradient entry", "gradient entries"),
         count(len(report.claims), "claim", "claims"),
     ]
     if report.gradients.steps > len(report.gradients.locals):

@@ -223,6 +223,15 @@ class Graph:
         return sorted(i for i in self.names if i >= self.leaves)
 
     @cached_property
+    def named_leaves(self) -> dict[Kind, list[int]]:
+        """The data leaves and the parameters, in order."""
+        kinds: dict[Kind, list[int]] = {"parameter": [], "data": []}
+        for i in range(self.leaves):
+            if self.kinds[i] in kinds:
+                kinds[self.kinds[i]].append(i)
+        return kinds
+
+    @cached_property
     def needs(self) -> bytearray:
         """For each node, 1 where it is a parameter or depends on one through local derivatives."""
         needs = bytearray(len(self))

@@ -57,6 +57,8 @@ class Plan:
         self.iterations = iterations
         self.learning_rate = learning_rate
         self.updated = tuple(graph.parameters[name] for name in update)
+        #: Which update step, counted from 0, is a parameter's.
+        self.update_of = {node: index for index, node in enumerate(self.updated)}
         self.packs: list[tuple[int, ...]] = []
         self._link_forward()
         self._link_backward()

@@ -239,10 +239,9 @@ class State:
         if not self.has_value(node):
             raise KeyError(self.recording.graph.label(node))
         plan = self.recording.plan
-        if node in plan.updated:
-            index = plan.updated.index(node)
-            if self._done > plan.period - plan.update_steps + index:
-                return self.recording.updated(self.iteration, index)
+        index = plan.update_of.get(node)
+        if index is not None and self._done > plan.period - plan.update_steps + index:
+            return self.recording.updated(self.iteration, index)
         return self.recording.value(self.iteration, node)
 
     def write(self, node: int) -> int | None:

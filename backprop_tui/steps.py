@@ -180,6 +180,20 @@ class BackwardStep(Step):
         return math.prod((*self.call.out, *self.call.shapes[self.slot])) if self.how == "dense" else 0
 
     @cached_property
+    def local_block(self) -> Array:
+        """`local`, but of a Jacobian over several vectors only the first one's block: the blocks between them are 0."""
+        axis = self.call.options.get("axis")
+        value = self.read_values[0] if self.read_values else None
+        if self.how != "dense" or value is None or not isinstance(axis, int) or np.ndim(value) < 2:
+            return self.local
+        vector = np.moveaxis(np.asarray(value), axis, -1).reshape(-1, np.shape(value)[axis])[0]
+        one = Call((vector.shape,), vector.shape, {**self.call.options, "axis": -1})
+        rule = self._recording.graph.op_of(self.node_index).derivative(one, self.slot)
+        assert rule is not None
+        with np.errstate(all="ignore"):
+            return frozen(rule.value(vector))
+
+    @cached_property
     def kinks(self) -> Array | None:
         """Where the local derivative does not exist and a convention was used; None where there is no such entry."""
         if self.derivative.kinks is None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
@@ -18,7 +18,7 @@ from backprop_tui.format import cell_width, circled
 from backprop_tui.steps import BackwardStep, ForwardStep
 from backprop_tui.tui.panels import bars, chain, notes, program, step, steps, variables
 from backprop_tui.tui.panels.arrays import draw_block, inline
-from backprop_tui.view.models import Block, NotesModel, ProgramModel
+from backprop_tui.view.models import Block, NotesModel, ProgramModel, StepRow
 from backprop_tui.view.text import Line, plain
 from backprop_tui.wording import wording_of
 
@@ -76,8 +76,7 @@ def shows(text: str, array: Any) -> bool:
 
 def _has_row(line: list[tuple[float, float]], row: Any) -> bool:
     return any(
-        all(_is(shown, x) for shown, x in zip(line[i : i + len(row)], row, strict=True))
-        for i in range(len(line) - len(row) + 1)
+        all(_is(shown, x) for shown, x in zip(line[i : i + len(row)], row, strict=True)) for i in range(len(line) - len(row) + 1)
     )
 
 
@@ -86,7 +85,7 @@ def _is(shown: tuple[float, float], x: float) -> bool:
     return value == x or (np.isnan(value) and np.isnan(x)) or abs(value - x) <= half * (1 + 1e-9)
 
 
-def text_of(lines: list[Line]) -> str:
+def text_of(lines: Sequence[Line]) -> str:
     return "\n".join(plain(line) for line in lines)
 
 
@@ -101,7 +100,7 @@ def at(name: str, position: int) -> Debugger:
     return debugger
 
 
-def draw_all(debugger: Debugger, width: int, height: int) -> dict[str, list[Line]]:
+def draw_all(debugger: Debugger, width: int, height: int) -> dict[str, Sequence[Line]]:
     """Every panel and bar at one position."""
     wording = wording_of(debugger.scenario)
     rows = view.steps_model(debugger, wording)
@@ -323,7 +322,7 @@ def test_shapes_stand_under_their_factors() -> None:
 # The program.
 
 
-def marked(lines: list[Line]) -> str:
+def marked(lines: Sequence[Line]) -> str:
     return "\n".join(span.text for line in lines for span in line if span.role.endswith(".mark"))
 
 
@@ -401,8 +400,12 @@ def test_the_list_of_steps_marks_the_current_one_and_makes_only_the_rows_that_ar
     debugger = at("examples/mazur", 7)
     made: list[int] = []
     model = view.steps_model(debugger, wording_of(debugger.scenario))
-    make: Callable[[int], Any] = model.row
-    counted = model._replace(row=lambda number: made.append(number) or make(number))
+
+    def row(number: int) -> StepRow:
+        made.append(number)
+        return model.row(number)
+
+    counted = model._replace(row=row)
     rows = [plain(steps.draw_row(counted, number, 40)) for number in range(5, 10)]
     assert made == [5, 6, 7, 8, 9]
     assert [row[0] for row in rows] == [" ", " ", "▸", " ", " "]

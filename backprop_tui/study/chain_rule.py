@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from backprop_tui.ops.op import How, Shape
 from backprop_tui.recording import Recording
 from backprop_tui.steps import BackwardStep
@@ -63,7 +65,7 @@ def way_to(recording: Recording, step: BackwardStep) -> Way:
                 found,
                 found.how,
                 found.summed_axes,
-                tuple(getattr(found.local, "shape", ())),
+                np.shape(found.local_block),
                 index == indices[0],
             )
         )

@@ -7,8 +7,7 @@ import gc
 import os
 import signal
 from collections.abc import Iterable
-from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from textual.app import App, SystemCommand
 from textual.binding import BindingType
@@ -61,24 +60,23 @@ class BackpropApp(App[None]):
                 except (NotImplementedError, RuntimeError, ValueError):
                     return  # no signals on this platform, or not in the main thread
 
-    def open_scenario(self, path: Path) -> None:
+    def open_scenario(self, source: str) -> None:
         """Opens another scenario in place of the present one; what is wrong with it is said, and nothing is lost."""
         try:
-            scenario = load(path, limits=self._limits)
+            scenario = load(source, limits=self._limits)
             debugger = Debugger(scenario)
         except BackpropError as error:
             self.notify(clean(str(error)), severity="error", timeout=10, markup=False)
             return
         before, self.stepper = self.stepper, StepperScreen(debugger)
-        self.pop_screen_to(before)
-        self.switch_screen(self.stepper)
+        if before is not None:
+            self.pop_screen()  # the picker, which lies over the present scenario
+        if len(self.screen_stack) > 1:
+            self.switch_screen(self.stepper)
+        else:  # the first screen of all stays where it is: Textual cannot switch it
+            self.push_screen(self.stepper)
 
-    def pop_screen_to(self, screen: Screen[None] | None) -> None:
-        """Takes away what lies over a screen."""
-        while screen is not None and self.screen is not screen and len(self.screen_stack) > 1:
-            self.pop_screen()
-
-    def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
+    def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
         """The palette: every command of the table."""
         if not isinstance(screen, StepperScreen):
             return

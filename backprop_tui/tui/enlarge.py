@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from backprop_tui.debugger import Debugger
+from backprop_tui.format import plain
 from backprop_tui.steps import BackwardStep, ForwardStep, SeedStep, UpdateStep
 from backprop_tui.study.entries import written_entry
 from backprop_tui.tui.screens.matrix import MatrixTab
@@ -19,11 +20,11 @@ def step_tabs(debugger: Debugger, wording: Wording) -> tuple[str, list[MatrixTab
     step = debugger.current
     if isinstance(step, BackwardStep):
         name = wording.name(step.node_index)
-        describe = _written(debugger, step, wording)
+        describe = _written(debugger, step, wording) if step.jacobian_entries <= 10**6 else None
         tabs = [
             MatrixTab(f"forward {name}", "forward", debugger.recording.value(step.iteration, step.node_index), None),
             MatrixTab(f"upstream {wording.gradient(step.node_index)}", "upstream", step.upstream, None),
-            MatrixTab(f"local {wording.local(step)}", "local", step.local, None),
+            MatrixTab(f"local {wording.local(step)}", "local", step.local_block, None),
             MatrixTab("contribution", "product", step.contribution, describe),
             MatrixTab(f"gradient {wording.gradient(step.operand_index)}", "gradient", step.grad, None),
         ]
@@ -50,7 +51,7 @@ def step_tabs(debugger: Debugger, wording: Wording) -> tuple[str, list[MatrixTab
 def _written(debugger: Debugger, step: BackwardStep | ForwardStep, wording: Wording) -> Describe:
     def describe(index: tuple[int, ...]) -> Sequence[str]:
         entry = written_entry(debugger.recording, step, index, wording)
-        return [f"{entry.left} = {entry.symbols}", f"= {entry.numbers}"]
+        return [f"{entry.left} = {entry.symbols}", f"= {entry.numbers} = {plain(entry.result, 4)}"]
 
     return describe
 

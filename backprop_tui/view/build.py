@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 
 from backprop_tui.debugger import Debugger
 from backprop_tui.format import clean, shape_text
+from backprop_tui.graph import Graph
 from backprop_tui.plan import PHASES, Phase, Plan
 from backprop_tui.recording import State
 from backprop_tui.scenario import Note
@@ -22,7 +25,7 @@ from backprop_tui.view.models import (
 from backprop_tui.wording import Wording
 
 #: Of a program with more variables, those around the step are shown.
-MOST_VARIABLES = 200
+MOST_VARIABLES = 100
 
 
 def header_model(debugger: Debugger, *, playing: bool = False) -> HeaderModel:
@@ -69,10 +72,16 @@ def timeline_model(debugger: Debugger) -> TimelineModel:
     return TimelineModel(tuple(spans), debugger.position, iteration * plan.period, (iteration + 1) * plan.period)
 
 
+@lru_cache(maxsize=4)
+def _source_lines(graph: Graph) -> tuple[str, ...]:
+    """The lines of the program, clean, as they are drawn: made once a graph."""
+    return tuple(clean(text) for text in graph.source.strip("\n").split("\n"))
+
+
 def program_model(debugger: Debugger) -> ProgramModel:
     """The source, with the sub-expression that is executing marked."""
     graph = debugger.graph
-    lines = tuple(clean(text) for text in graph.source.strip("\n").split("\n"))
+    lines = _source_lines(graph)
     skipped = len(graph.source) - len(graph.source.lstrip("\n"))
     place = debugger.place
     marks: list[tuple[int, int, int]] = []
@@ -166,9 +175,7 @@ def variables_model(debugger: Debugger, wording: Wording) -> VariablesModel:
 def _shown(debugger: Debugger) -> list[int]:
     """Parameters, computed names in the program's order, then data; of very many, a window around the current node."""
     graph = debugger.graph
-    leaves = [i for i in range(graph.leaves) if graph.kinds[i] != "constant"]
-    parameters = [i for i in leaves if graph.kinds[i] == "parameter"]
-    data = [i for i in leaves if graph.kinds[i] == "data"]
+    parameters, data = graph.named_leaves["parameter"], graph.named_leaves["data"]
     named = graph.named_applications
     if len(parameters) + len(named) + len(data) <= MOST_VARIABLES:
         return [*parameters, *named, *data]
@@ -177,7 +184,8 @@ def _shown(debugger: Debugger) -> list[int]:
     center = int(np.searchsorted(named, around))
     start = max(0, min(center - MOST_VARIABLES // 2, len(named) - MOST_VARIABLES))
     window = list(named[start : start + MOST_VARIABLES])
-    near = [i for i in leaves if place and i in graph.operands_of(around)] if around >= graph.leaves else []
+    operands = dict.fromkeys(graph.operands_of(around)) if place and around >= graph.leaves else {}
+    near = [i for i in operands if i < graph.leaves and graph.kinds[i] != "constant"]
     return [*near, *window]
 
 

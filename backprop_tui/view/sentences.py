@@ -82,7 +82,7 @@ def backward_sentences(recording: Recording, step: BackwardStep, wording: Wordin
             f"Every entry of {node} along the axis depends on every entry of {operand}, so the local derivative is a "
             f"Jacobian matrix; the upstream gradient is multiplied with its columns."
         )
-        if np.ndim(step.local) == 4:
+        if np.ndim(step.local_block) < 2 * len(step.call.out):
             yield "Drawn is the first row's block: rows do not influence each other, so the blocks between them are 0."
     if step.summed_axes:
         yield _broadcast_sentence(step, operand)

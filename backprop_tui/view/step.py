@@ -6,7 +6,6 @@ import numpy as np
 
 from backprop_tui.debugger import Debugger, Stage
 from backprop_tui.format import plain, shape_text
-from backprop_tui.ops.op import Array
 from backprop_tui.recording import Recording
 from backprop_tui.steps import BackwardStep, ForwardStep, SeedStep, UpdateStep
 from backprop_tui.view.models import Block, StepModel
@@ -86,10 +85,23 @@ def _forward(recording: Recording, step: ForwardStep, wording: Wording) -> StepM
         (),
         "",
         "",
-        "",
+        _not_finite(recording, step, wording),
         "",
         tuple(forward_sentences(recording, step, wording)),
     )
+
+
+def _not_finite(recording: Recording, step: ForwardStep, wording: Wording) -> str:
+    """Where a nan or an infinity in a value comes from: here, or from an operand that has one already."""
+    value = np.asarray(step.value)
+    bad = value.size - int(np.count_nonzero(np.isfinite(value)))
+    if not bad:
+        return ""
+    count = "It is" if value.size == 1 else f"{bad} of {value.size} entries are"
+    for index in step.operand_indices:
+        if not np.isfinite(recording.value(step.iteration, index)).all():
+            return f"{count} not finite; it comes from {wording.name(index)}."
+    return f"{count} not finite, and the operands are: it first arises here."
 
 
 def _seed(step: SeedStep, wording: Wording) -> StepModel:
@@ -152,7 +164,7 @@ def _backward(recording: Recording, step: BackwardStep, wording: Wording, stage:
     sign = SIGN[step.how]
     upstream = Block("upstream", "upstream", up_name, as_entered(step), _entered_note(step))
     local_note = f"reads {reads}" if reads else "reads nothing"
-    local_array = _shown_local(step)
+    local_array = step.local_block
     local = Block("local", "local derivative", local_name, local_array if reached >= 1 else None, local_note)
     product = Block("product", "product", f"to {own_name}", step.product if reached >= 2 else None)
     left = step.how == "left"
@@ -210,14 +222,6 @@ def _entered_note(step: BackwardStep) -> str:
     return f"{shape_text(own)}, entering as {shape_text(entered)}" if entered not in (None, own) and entered is not None else ""
 
 
-def _shown_local(step: BackwardStep) -> Array:
-    """The local derivative as it is drawn: of a Jacobian in blocks, the first block."""
-    local = np.asarray(step.local)
-    if step.how == "dense" and local.ndim == 4:
-        return local[0, :, 0, :]
-    return local[()]
-
-
 def _warning(step: BackwardStep) -> str:
     if step.kinks is not None:
         count = int(np.count_nonzero(step.kinks))
@@ -226,7 +230,7 @@ def _warning(step: BackwardStep) -> str:
     product = np.asarray(step.contribution)
     if not np.isfinite(product).all():
         clean_up = np.isfinite(step.upstream).all()
-        local_ok = step.how == "rearrange" or np.isfinite(np.asarray(step.local)).all()
+        local_ok = step.how == "rearrange" or np.isfinite(np.asarray(step.local_block)).all()
         if clean_up and local_ok:
             return "The product is not finite although its factors are: it overflows."
         source = "the upstream gradient" if not clean_up else "the local derivative"
@@ -236,7 +240,7 @@ def _warning(step: BackwardStep) -> str:
 
 def _entry(recording: Recording, step: BackwardStep, wording: Wording) -> str:
     """The first entry of the product of a matrix step as its written-out sum, in symbols and in numbers."""
-    if step.how not in ("left", "right", "dense") or not np.size(step.contribution):
+    if step.how not in ("left", "right", "dense") or step.jacobian_entries > 10**6 or not np.size(step.contribution):
         return ""
     from backprop_tui.study.entries import written_entry  # the first frame does not need it
 

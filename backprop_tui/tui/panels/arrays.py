@@ -41,23 +41,31 @@ def entry_lines(array: Array, role: str) -> list[Line]:
     style = style_for(matrix, width=CELL)
     finite = np.abs(matrix[np.isfinite(matrix)])
     largest = float(finite.max()) if finite.size else 0.0
-    return [tuple(Span(number(x, style), f"{role}.{shade(x, largest)}") for x in row) for row in matrix]
+    texts = [[number(x, style) for x in row] for row in matrix]
+    # an entry that fills its cell would touch the one before it
+    apart = " " if any(not text.startswith(" ") for row in texts for text in row[1:]) else ""
+    return [
+        tuple(Span(apart + text, f"{role}.{shade(x, largest)}") for text, x in zip(row, entries, strict=True))
+        for row, entries in zip(texts, matrix, strict=True)
+    ]
 
 
-def summary_lines(array: Array, role: str) -> list[Line]:
-    """A large array: its corner, and its extremes, mean and norm."""
+def summary_lines(array: Array, role: str, widest: int) -> list[Line]:
+    """A large array in a width: its corner in whole entries, and its extremes, mean and norm."""
     matrix = as_rows(array)
-    rows, columns = min(CORNER, matrix.shape[0]), min(CORNER, matrix.shape[1])
+    room = max((widest - 2) // (CELL + 1), 1)
+    rows, columns = min(CORNER, matrix.shape[0]), min(CORNER, matrix.shape[1], room)
     corner = entry_lines(matrix[:rows, :columns], role)
     if matrix.shape[1] > columns:
         corner = [(*row, Span(" …", "dim")) for row in corner]
-    if matrix.shape[0] > rows:
-        corner.append((Span("⋮".rjust(CELL), "dim"),))
     facts = summary(array)
-    words = [
-        f"min {plain(facts.minimum, 4)}  max {plain(facts.maximum, 4)}",
-        f"mean {plain(facts.mean, 3)}  norm {plain(facts.norm, 4)}",
-    ]
+    low, high = plain(facts.minimum, 3), plain(facts.maximum, 3)
+    mean, norm = plain(facts.mean, 3), plain(facts.norm, 3)
+    words = [f"min {low}  max {high}", f"mean {mean}  norm {norm}"]
+    if max(map(cell_width, words)) > widest:
+        words = [f"min {low}", f"max {high}", f"norm {norm}"]
+    elif matrix.shape[0] > rows:
+        corner.append((Span("⋮".rjust(CELL), "dim"),))
     if facts.nans or facts.infs:
         words.append(f"{facts.nans} nan, {facts.infs} inf")
     return [*corner, *[(Span(word, "dim"),) for word in words]]
@@ -77,11 +85,13 @@ def draw_block(block: Block, rows: int, columns: int, *, widest: int = 200) -> D
     role = block.role.partition(".")[0]
     if block.array is None:
         body: list[Line] = [(Span("·".rjust(CELL), "dim"),)]
-        shape = ""
+        shape = more = ""
     else:
         whole = fits(block.array, rows, columns)
-        body = entry_lines(block.array, role) if whole else summary_lines(block.array, role)
-        shape = shape_text(np.shape(block.array)) + ("" if whole else "  z enlarges")
+        body = entry_lines(block.array, role) if whole else summary_lines(block.array, role, widest)
+        shape = shape_text(np.shape(block.array))
+        more = "" if whole else "  z enlarges" if cell_width(shape) + 12 <= widest else " (z)"
+    shape += more
     heads = [Span(block.title, role), Span(block.name, role)]
     both = f"{shape}, {block.note}" if shape and block.note else shape or block.note
     body_width = max([width_of(row) for row in body] + [cell_width(h.text) for h in heads])
@@ -124,8 +134,18 @@ def inline(array: Array, role: str, width: int) -> Line:
     matrix = as_rows(array)
     if array.size == 0:
         return (Span("(no entries)", "dim"),)
+    unsound = array.size - int(np.count_nonzero(np.isfinite(array)))
+    if unsound and array.size > 1:
+        sign = Span(f" {unsound} not finite", "warning")
+        room = width - len(sign.text)
+        return (*(_entries(matrix, array.size, role, room) if room > CELL else ()), sign)
+    return _entries(matrix, array.size, role, width)
+
+
+def _entries(matrix: Array, size: int, role: str, width: int) -> Line:
+    """The entries that have room on a line, and an ellipsis where there are more."""
     bars = matrix.shape[0] - 1
-    whole = array.size == matrix.size and matrix.size * CELL + bars <= width
+    whole = size == matrix.size and matrix.size * CELL + bars <= width
     style = style_for(matrix, width=CELL)
     finite = np.abs(matrix[np.isfinite(matrix)])
     largest = float(finite.max()) if finite.size else 0.0

@@ -21,7 +21,7 @@ def header(model: HeaderModel, width: int) -> Line:
         Span(f"  step {model.step:>{digits}} of {model.total}"),
         Span(f"  iteration {model.iteration} of {model.iterations} ", "dim"),
     )
-    if width_of(right) > width - 12:
+    if width_of(right) > width - 12 or (model.iterations == 1 and width < 100):
         right = right[:-1]
     left: Line = (Span(f" {model.title}", "strong"), Span(f"   {model.name}", "dim"))
     if model.context:

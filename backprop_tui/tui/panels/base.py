@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, Generic, TypeVar
 
 from rich.segment import Segment
@@ -143,7 +143,7 @@ class Panel(Widget, Generic[Model], can_focus=True):
         self,
         number: int,
         title: str,
-        draw: Callable[[Model, int, int], list[Line]],
+        draw: Callable[[Model, int, int], Sequence[Line]],
         *,
         selects: bool = False,
         headings: int = 0,
@@ -159,7 +159,7 @@ class Panel(Widget, Generic[Model], can_focus=True):
         self._draw = draw
         self._model: Model | None = None
         self._in_sight: int | None = None
-        self._lines: list[Line] = []
+        self._lines: Sequence[Line] = []
         self._on_screen: list[Line] = []
         self._inside: list[Line] = []
         self._framed_as: tuple[int, str] | None = None
@@ -206,8 +206,8 @@ class Panel(Widget, Generic[Model], can_focus=True):
         return len(self._lines)
 
     @property
-    def lines(self) -> list[Line]:
-        """All lines, as they are drawn."""
+    def lines(self) -> Sequence[Line]:
+        """All lines, as they are drawn where they are seen."""
         return self._lines
 
     def line_at(self, y: int) -> Line:
@@ -293,8 +293,9 @@ class Panel(Widget, Generic[Model], can_focus=True):
         return self.top
 
     def action_sideways(self, by: int) -> None:
-        """Scrolls sideways, no further than the longest line."""
-        longest = max((width_of(line) for line in self._lines), default=0)
+        """Scrolls sideways, no further than the longest line in sight."""
+        seen = self._lines[self.top : self.top + self.inner.height]
+        longest = max((width_of(line) for line in seen), default=0)
         self.shift = max(0, min(self.shift + by, longest - self.inner.width))
         self.draw_changes()
 
@@ -302,12 +303,9 @@ class Panel(Widget, Generic[Model], can_focus=True):
         """Moves by a page."""
         self.action_move(by * max(self.inner.height - 1, 1))
 
-    def on_focus(self) -> None:
-        """Shows the selection."""
-        self.draw_changes()
-
-    def on_blur(self) -> None:
-        """Hides the selection."""
+    def watch_has_focus(self, has_focus: bool) -> None:
+        """Shows by the border and the selection where the keys go."""
+        super().watch_has_focus(has_focus)
         self.draw_changes()
 
     def on_mouse_scroll_down(self) -> None:

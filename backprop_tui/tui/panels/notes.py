@@ -14,7 +14,8 @@ def draw(model: NotesModel, width: int, _height: int) -> list[Line]:
     if not model.here:
         if not model.about and not model.source and not model.elsewhere:
             return wrapped("This scenario has no notes.", width, "dim")
-        lines += wrapped("No note at this step. " + model.about if model.about else "No note at this step.", width, "dim")
+        lines += [*wrapped("No note at this step.", width, "dim"), BLANK]
+        lines += wrapped(model.about, width, "dim")
         lines.append(BLANK)
         if model.source:
             lines += wrapped(f"Source: {model.source}", width, "dim")

@@ -17,6 +17,8 @@ from backprop_tui.view.models import Block, StepModel
 from backprop_tui.view.text import BLANK, Line, Span, fit, line, padded, width_of, wrapped
 
 #: What entries of an array are drawn at most before it is summarised: (rows, columns), from generous to tight.
+#: A panel of so many lines has a blank one under the equation.
+ROOMY = 13
 BUDGETS = ((24, 16), (12, 8), (8, 5), (5, 4), (3, 3), (2, 2), (1, 2))
 
 
@@ -32,12 +34,12 @@ def draw(model: StepModel, width: int, height: int) -> list[Line]:
                 body = arrange(model, width, rows, columns)
                 if body is None:
                     continue
-                lines = _assemble(model, body, width, rows, columns, spacious)
+                lines = _assemble(model, body, width, rows, columns, spacious, height >= ROOMY)
                 if len(lines) <= height:
                     return lines
                 if best is None or len(lines) < len(best):
                     best = lines
-    return best or _assemble(model, _stacked(model, width, 1, 2) or [], width, 1, 2, False)
+    return best or _assemble(model, _stacked(model, width, 1, 2) or [], width, 1, 2, False, False)
 
 
 def _budgets(model: StepModel) -> list[tuple[int, int]]:
@@ -48,9 +50,10 @@ def _budgets(model: StepModel) -> list[tuple[int, int]]:
     return [*whole[-1:], *[budget for budget in BUDGETS if budget not in whole]]
 
 
-def _assemble(model: StepModel, body: list[Line], width: int, rows: int, columns: int, spacious: bool) -> list[Line]:
+def _assemble(model: StepModel, body: list[Line], width: int, rows: int, columns: int, spacious: bool, roomy: bool) -> list[Line]:
     gap: list[Line] = [BLANK] if spacious else []
-    lines = [_headed(model.equation, model.because, width), *gap, *body, *gap]
+    top: list[Line] = [BLANK] if roomy else []  # by the panel's height alone, so that the arrays stay where they are
+    lines = [_headed(model.equation, model.because, width), *top, *body, *gap]
     lines += _totals(model, width, rows, columns)
     if model.entry:
         lines += [*gap, *wrapped(model.entry, width)]
@@ -69,19 +72,25 @@ def _headed(equation: Line, because: str, width: int) -> Line:
     return equation
 
 
+def _summarised(model: StepModel, rows: int, columns: int) -> bool:
+    """Whether an array is too large for a budget: then the words beside its corner are what is wide."""
+    return any(block.array is not None and not fits(block.array, rows, columns) for block in model.blocks)
+
+
 def _drawn(blocks: tuple[Block, ...], rows: int, columns: int, widest: int) -> list[Drawn]:
     return [draw_block(block, rows, columns, widest=widest) for block in blocks]
 
 
 def _all_beside(model: StepModel, width: int, rows: int, columns: int) -> list[Line] | None:
     """The forward value and the multiplication side by side."""
-    widest = max(width // 3, 16)
+    count = len(model.blocks) + (model.forward is not None)
+    widest = max((width - 4 * count) // count, 2 * CELL) if _summarised(model, rows, columns) else width
     drawn = _drawn(model.blocks, rows, columns, widest)
     if model.forward is None:
         signs = model.signs
     else:
         signs = ("", *model.signs)
-        drawn = [draw_block(model.forward, rows, columns, widest=max(16, width // 4)), *drawn]
+        drawn = [draw_block(model.forward, rows, columns, widest=max(2 * CELL, min(widest, width // 4))), *drawn]
     return beside(drawn, signs) if width_beside(drawn, signs) <= width else None
 
 
@@ -89,7 +98,9 @@ def _forward_above(model: StepModel, width: int, rows: int, columns: int) -> lis
     """The forward value on a line of its own above the multiplication."""
     if model.forward is None:
         return None
-    drawn = _drawn(model.blocks, rows, columns, max(width // 2, 16))
+    count = max(len(model.blocks), 1)
+    widest = max((width - 4 * count) // count, 2 * CELL) if _summarised(model, rows, columns) else width
+    drawn = _drawn(model.blocks, rows, columns, widest)
     if width_beside(drawn, model.signs) > width:
         return None
     return [_one_line(model.forward, width), *beside(drawn, model.signs)]
@@ -151,7 +162,7 @@ def _totals(model: StepModel, width: int, rows: int, columns: int) -> list[Line]
         return [_headed(words, model.contribution, width)]
     if before.array is None:
         blocks, signs = blocks[:1], ()
-    drawn = _drawn(tuple(blocks), rows, columns, max(width // 3, 16))
-    if width_beside(drawn, signs) <= width:
+    drawn = _drawn(tuple(blocks), rows, columns, max(width // 3, 2 * CELL))
+    if all(b.array is None or fits(b.array, rows, columns) for b in blocks) and width_beside(drawn, signs) <= width:
         return [_headed(words, model.contribution, width), *beside(drawn, signs)]
     return [_headed(words, model.contribution, width), *[_one_line(block, width) for block in blocks]]

@@ -5,10 +5,10 @@ from __future__ import annotations
 from backprop_tui.format import cell_width, cut, pad
 from backprop_tui.tui.panels.arrays import inline
 from backprop_tui.view.models import VariableRow, VariablesModel
-from backprop_tui.view.text import Line, Span, fit, padded
+from backprop_tui.view.text import Line, Lines, Span, fit, padded
 
 
-def draw(model: VariablesModel, width: int, _height: int) -> list[Line]:
+def draw(model: VariablesModel, width: int, _height: int) -> Lines:
     """A heading and a line for each variable."""
     names = min(max([4, *[cell_width(row.name) for row in model.rows]]), max(width // 5, 4))
     shapes = min(max([6, *[cell_width(row.shape) for row in model.rows]]), 11)
@@ -20,7 +20,9 @@ def draw(model: VariablesModel, width: int, _height: int) -> list[Line]:
         Span(pad("  value", left + 3), "dim"),
         Span("  gradient", "dim"),
     )
-    return [fit(head, width), *[_row(row, names, shapes, left, right, width) for row in model.rows]]
+    head = fit(head, width)
+    rows = model.rows
+    return Lines(len(rows) + 1, lambda i: _row(rows[i - 1], names, shapes, left, right, width) if i else head)
 
 
 def _row(row: VariableRow, names: int, shapes: int, left: int, right: int, width: int) -> Line:

@@ -14,7 +14,7 @@ from textual.widgets import Input, Static
 if TYPE_CHECKING:
     from backprop_tui.tui.screens.stepper import StepperScreen
 
-HINT = "a step number, a name such as W1, or a phase: forward, seed, backward, update"
+HINT = "a step number; a name: where it is computed, a parameter where its gradient is complete; or a phase"
 
 
 class GoToScreen(ModalScreen[None]):

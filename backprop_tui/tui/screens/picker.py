@@ -34,7 +34,8 @@ class PickerScreen(Screen[None]):
     DEFAULT_CSS = """
     PickerScreen { background: $background; }
     #title { height: 1; background: $background; color: $foreground; text-style: bold; padding: 0 1; }
-    #choices { width: 44; height: 1fr; border: round $edge; background: $background; }
+    #choices { width: 46; height: 1fr; border: round $edge; background: $background; }
+    #choices { text-wrap: nowrap; text-overflow: ellipsis; }
     #choices:focus { border: round $accent; }
     #about { width: 1fr; height: 1fr; border: round $edge; padding: 0 1; }
     #about Static { height: auto; }
@@ -62,9 +63,10 @@ class PickerScreen(Screen[None]):
             self.query_one("#text", Static).update(Content(clean(str(error))))
         choices = self.query_one("#choices", OptionList)
         choices.border_title = "Scenarios"
+        choices.border_subtitle = "and their steps"
         width = max((len(entry.name) for entry in self.entries), default=0)
         for index, entry in enumerate(self.entries):
-            choices.add_option(Option(Content(f"{entry.name:<{width}}  {entry.steps:>5} steps"), id=str(index)))
+            choices.add_option(Option(Content(f"{entry.name:<{width}} {entry.steps:>5}"), id=str(index)))
         choices.highlighted = 0
         choices.focus()
 
@@ -83,7 +85,7 @@ class PickerScreen(Screen[None]):
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
         """Opens a scenario."""
-        self.app.open_scenario(self.entries[event.option_index].path)
+        self.app.open_scenario(self.entries[event.option_index].name)
 
     def action_cursor_down(self) -> None:
         """Moves down."""
