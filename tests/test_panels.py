@@ -390,7 +390,9 @@ def test_notes_come_before_the_description_and_keep_their_words() -> None:
     model = NotesModel(("one [/a]", "two"), "about it", "a book")
     assert text_of(notes.draw(model, 40, 10)) == "one [/a]\n\ntwo"
     assert text_of(notes.draw(model._replace(here=()), 60, 10)).split("\n") == [
-        "No note at this step. about it",
+        "No note at this step.",
+        "",
+        "about it",
         "",
         "Source: a book",
     ]

@@ -163,7 +163,7 @@ def _backward(recording: Recording, step: BackwardStep, wording: Wording, stage:
     local_name = wording.derivative(wording.enclosed(step.node_index), step.operand_index)
     sign = SIGN[step.how]
     upstream = Block("upstream", "upstream", up_name, as_entered(step), _entered_note(step))
-    local_note = f"reads {reads}" if reads else "reads nothing"
+    local_note = f"reads {reads}" if reads else ""
     local_array = step.local_block
     local = Block("local", "local derivative", local_name, local_array if reached >= 1 else None, local_note)
     product = Block("product", "product", f"to {own_name}", step.product if reached >= 2 else None)

@@ -136,7 +136,7 @@ def inline(array: Array, role: str, width: int) -> Line:
         return (Span("(no entries)", "dim"),)
     unsound = array.size - int(np.count_nonzero(np.isfinite(array)))
     if unsound and array.size > 1:
-        sign = Span(f" {unsound} not finite", "warning")
+        sign = Span(cut(f" {unsound} not finite", width), "warning")
         room = width - len(sign.text)
         return (*(_entries(matrix, array.size, role, room) if room > CELL else ()), sign)
     return _entries(matrix, array.size, role, width)
