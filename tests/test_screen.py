@@ -54,8 +54,8 @@ def stepper_of(app: BackpropApp) -> StepperScreen:
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The pilot looks every 5 ms, not every 20, whether the app has become idle."""
-    monkeypatch.setattr("textual._wait.SLEEP_GRANULARITY", 0.005)
+    """The pilot looks every 3 ms, not every 20, whether the app has become idle."""
+    monkeypatch.setattr("textual._wait.SLEEP_GRANULARITY", 0.003)
 
 
 def strips(app: BackpropApp) -> list[Any]:

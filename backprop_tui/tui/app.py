@@ -50,7 +50,7 @@ class BackpropApp(App[None]):
 
     def on_mount(self) -> None:
         """Ends whole when the system asks: without this, the terminal would be left in the alternate screen."""
-        self.call_after_refresh(gc.enable)
+        self.call_after_refresh(_collect_garbage_again)
         loop = asyncio.get_running_loop()
         for name in ("SIGTERM", "SIGHUP"):
             number = getattr(signal, name, None)
@@ -89,6 +89,12 @@ class BackpropApp(App[None]):
                 self.call_later(screen.run_action, action)
 
             yield SystemCommand(command.name.replace("_", " ").capitalize(), command.help, run)
+
+
+def _collect_garbage_again() -> None:
+    """After the first frame: what is there by then stays, so collections need not look through it at every key."""
+    gc.freeze()
+    gc.enable()
 
 
 def run(scenario: Scenario | None, limits: Limits) -> int:
