@@ -22,7 +22,7 @@ from backprop_tui.view.models import Block, NotesModel, ProgramModel, StepRow
 from backprop_tui.view.text import Line, plain
 from backprop_tui.wording import wording_of
 
-SIZES = [(width, height) for width in (30, 41, 52, 76, 120) for height in (5, 14, 40)]
+SIZES = [(width, height) for width in (30, 47, 76, 120) for height in (5, 14, 40)]
 NAMES = ("notes/sigmoid", "notes/biases", "notes/square", "examples/mazur", "examples/cs231n-sigmoid-neuron", "calls")
 NUMBER = re.compile(r"(?:−|(?<![\w.]))(?:[0-9]+(?:\.[0-9]+)?(?:e−?[0-9]+)?|inf|nan)(?![\w.])")
 HOSTILE = """

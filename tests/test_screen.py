@@ -54,8 +54,8 @@ def stepper_of(app: BackpropApp) -> StepperScreen:
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The pilot looks every 3 ms, not every 20, whether the app has become idle."""
-    monkeypatch.setattr("textual._wait.SLEEP_GRANULARITY", 0.003)
+    """The pilot looks every 5 ms, not every 20, whether the app has become idle."""
+    monkeypatch.setattr("textual._wait.SLEEP_GRANULARITY", 0.005)
 
 
 def strips(app: BackpropApp) -> list[Any]:
@@ -85,12 +85,23 @@ async def until(pilot: Pilot[None], holds: Callable[[], bool]) -> None:
     raise AssertionError("it did not happen")
 
 
+async def settled(app: BackpropApp, pilot: Pilot[None]) -> None:
+    """Takes away what is said for a moment, which hides what is below it."""
+    app.clear_notifications()
+    await until(pilot, lambda: not app.screen.query("Toast"))
+    await pilot.pause()
+
+
+async def resize(app: BackpropApp, pilot: Pilot[None], size: tuple[int, int]) -> None:
+    """Another size, and the whole frame drawn for it: Textual waits a moment before it rearranges anything."""
+    await pilot.resize_terminal(*size)
+    await until(pilot, lambda: [strip.cell_length for strip in strips(app)] == [size[0]] * size[1])
+    await pilot.pause()
+
+
 async def check(app: BackpropApp, pilot: Pilot[None], name: str) -> None:
     """Everything on the screen says the numbers of the recording at the debugger's position."""
-    if app._notifications:
-        app.clear_notifications()  # what is said for a moment hides what is below it
-        await until(pilot, lambda: not app.screen.query("Toast"))
-    await pilot.pause()
+    await settled(app, pilot)
     screen, truth = stepper_of(app), truth_of(name)
     debugger, position = screen.debugger, screen.debugger.position
     step = truth[position - 1] if position else None
@@ -500,8 +511,7 @@ def test_it_rearranges_itself_and_goes_on_saying_the_right_numbers() -> None:
     async def test(app: BackpropApp, pilot: Pilot[None]) -> None:
         stepper_of(app).go_to("backward")
         for size in [*SIZES, (60, 16), (99, 60), (160, 20), (120, 36), (300, 80), (80, 24)]:
-            await pilot.resize_terminal(*size)
-            await pilot.pause()
+            await resize(app, pilot, size)
             assert {len(row) for row in rows(app)} == {size[0]}
             await check(app, pilot, name)
             await pilot.press("s")
@@ -509,8 +519,7 @@ def test_it_rearranges_itself_and_goes_on_saying_the_right_numbers() -> None:
         for panel_name in ("steps", "notes"):
             await pilot.press(str(PANELS.index(panel_name) + 1))
             for size in ((120, 36), (80, 24)):
-                await pilot.resize_terminal(*size)
-                await pilot.pause()
+                await resize(app, pilot, size)
                 await check(app, pilot, name)
 
     drive(test, scenario_of(name), (120, 36))
@@ -521,20 +530,17 @@ def test_too_small_a_window_says_so_and_goes_on_where_one_was() -> None:
 
     async def test(app: BackpropApp, pilot: Pilot[None]) -> None:
         for back in SIZES:
-            await pilot.resize_terminal(50, 12)
-            await pilot.pause()
+            await resize(app, pilot, (50, 12))
             drawn = "\n".join(rows(app))
             assert "The window is 50 × 12" in drawn
             assert "backprop-tui needs 60 × 16" in drawn
             assert "Step" not in drawn
             await pilot.press("s", "s", "S", "s", "j", "2", "z", "escape", "3", "d", "d", "T")
-            await pilot.resize_terminal(*back)
-            await pilot.pause()
+            await resize(app, pilot, back)
             await check(app, pilot, name)
-        await pilot.resize_terminal(1, 1)
+        await resize(app, pilot, (1, 1))
         await pilot.press("s")
-        await pilot.resize_terminal(*SIZES[0])
-        await pilot.pause()
+        await resize(app, pilot, SIZES[0])
         await check(app, pilot, name)
 
     drive(test, scenario_of(name), (80, 24))
@@ -544,8 +550,7 @@ def test_a_window_that_is_too_small_at_the_start() -> None:
     async def test(app: BackpropApp, pilot: Pilot[None]) -> None:
         assert "The window is 50 × 12" in "\n".join(rows(app))
         await pilot.press("s")
-        await pilot.resize_terminal(120, 36)
-        await pilot.pause()
+        await resize(app, pilot, (120, 36))
         await check(app, pilot, "notes/sigmoid")
 
     drive(test, scenario_of("notes/sigmoid"), (50, 12))
@@ -677,6 +682,7 @@ def test_a_title_with_markup_changes_nothing_but_the_title(size: tuple[int, int]
         pictures = []
         for key in ("home", "s", "s", "s", "s", "5", "j", "6", "escape", "question_mark"):
             await pilot.press(key)
+            await settled(app, pilot)
             pictures.append(rows(app))
         seen.append(pictures)
 
