@@ -54,21 +54,18 @@ def strip_of(line: Line, width: int, palette: Palette) -> Strip:
 _INK = frozenset(("", "dim", "strong", "key", "warning", "forward", "upstream", "local", "product", "edge", "edge.focus"))
 
 
-def changed(before: Line, after: Line, width: int) -> tuple[int, int]:
-    """The columns between which two lines differ: from the first, up to the second."""
-    start = 0
-    for old, new in zip(before, after, strict=False):
+def changed(before: Line, after: Line, width: int) -> int:
+    """The column up to which two lines differ. From where on is of no use: Textual writes a widget's row from its start."""
+    for old, new in zip(reversed(before), reversed(after), strict=False):
         if old != new:
             break
-        start += cell_width(new.text)
-    left, right = width_of(before), width_of(after)
-    end = max(left, right)
-    if left == right:
-        for old, new in zip(reversed(before), reversed(after), strict=False):
-            if old != new or end - cell_width(new.text) < start:
-                break
-            end -= cell_width(new.text)
-    return min(start, width), min(max(end, start), width)
+        width -= cell_width(new.text)
+    return max(width, 1)
+
+
+def changes(before: Sequence[Line], after: Sequence[Line], width: int) -> list[Region]:
+    """What is to be drawn again of rows that are all as wide as ``width``."""
+    return [Region(0, y, changed(old, new, width), 1) for y, (old, new) in enumerate(zip(before, after, strict=True)) if old != new]
 
 
 class Bar(Widget):
@@ -86,28 +83,28 @@ class Bar(Widget):
     def show(self, model: Any) -> None:
         """Draws what a model changes."""
         self._model = model
-        before, width = self._lines, self.size.width
+        before, width = self._lines, self.outer_size.width
         if not before or width != self._width:
             self._lines = []  # nothing of it is on the screen, or for another width
             return
-        for y, (old, new) in enumerate(zip(before, self._laid_out(width), strict=True)):
-            if old != new:
-                start, end = changed(old, new, width)
-                self.refresh(Region(start, y, end - start, 1))
+        regions = changes(before, self._laid_out(width), width)
+        if regions:
+            self.refresh(*regions)
 
     def _laid_out(self, width: int) -> list[Line]:
         self._width = width
-        self._lines = self._draw(self._model, width) if self._model is not None and width else []
+        lines = self._draw(self._model, width) if self._model is not None and width else []
+        self._lines = [padded(fit(line, width), width) for line in lines]
         return self._lines
 
     def on_resize(self) -> None:
         """Draws for another width."""
-        self._laid_out(self.size.width)
+        self._laid_out(self.outer_size.width)
 
     def render_line(self, y: int) -> Strip:
         """One line; the first time, and for another width, all of them are made."""
-        lines = self._lines if self._lines and self._width == self.size.width else self._laid_out(self.size.width)
-        return strip_of(lines[y] if y < len(lines) else BLANK, self.size.width, palette_of(self))
+        lines = self._lines if self._lines and self._width == self.outer_size.width else self._laid_out(self.outer_size.width)
+        return strip_of(lines[y] if y < len(lines) else BLANK, self.outer_size.width, palette_of(self))
 
 
 class Panel(Widget, Generic[Model], can_focus=True):
@@ -177,11 +174,11 @@ class Panel(Widget, Generic[Model], can_focus=True):
     @property
     def inner(self) -> Size:
         """The size inside the border."""
-        return Size(max(self.size.width - 4, 0), max(self.size.height - 2, 0))
+        return Size(max(self.outer_size.width - 4, 0), max(self.outer_size.height - 2, 0))
 
     def on_resize(self) -> None:
         """Lays out anew for another size, if drawing has not done so already."""
-        if self._laid_out_for != self.size:
+        if self._laid_out_for != self.outer_size:
             self.lay_out()
 
     # What is drawn
@@ -220,19 +217,15 @@ class Panel(Widget, Generic[Model], can_focus=True):
 
     def draw_changes(self) -> None:
         """Draws the rows that are not on the screen yet."""
-        width, height = self.size
+        width, height = self.outer_size
         rows = self._framed() if width > 4 and height > 2 else []
         before = self._on_screen
         self._on_screen = rows
-        if self._laid_out_for != self.size or len(before) != len(rows):
-            self._laid_out_for = self.size
+        if self._laid_out_for != self.outer_size or len(before) != len(rows):
+            self._laid_out_for = self.outer_size
             self.refresh()
             return
-        regions = []
-        for y, (old, new) in enumerate(zip(before, rows, strict=True)):
-            if old != new:
-                start, end = changed(old, new, width)
-                regions.append(Region(start, y, end - start, 1))
+        regions = changes(before, rows, width)
         if regions:
             self.refresh(*regions)
 
@@ -257,10 +250,10 @@ class Panel(Widget, Generic[Model], can_focus=True):
 
     def render_line(self, y: int) -> Strip:
         """One row of what is in sight."""
-        if self._laid_out_for != self.size:
+        if self._laid_out_for != self.outer_size:
             self.lay_out()
         rows = self._on_screen
-        return strip_of(rows[y] if y < len(rows) else BLANK, self.size.width, palette_of(self))
+        return strip_of(rows[y] if y < len(rows) else BLANK, self.outer_size.width, palette_of(self))
 
     # Moving
 
@@ -334,6 +327,7 @@ class StepsPanel(Panel[StepsModel]):
 
     def __init__(self, number: int, title: str, **arguments: Any) -> None:
         super().__init__(number, title, lambda model, width, height: [], selects=True, **arguments)
+        self._rows: dict[tuple[int, int, int, bool], Line] = {}
 
     @property
     def count(self) -> int:
@@ -365,8 +359,13 @@ class StepsPanel(Panel[StepsModel]):
         if model is None or number > model.total:
             return BLANK
         chosen = self.has_focus and self.selected == number - 1
-        row = steps_panel.draw_row(model, number, self.inner.width, chosen)
-        return selected(row) if chosen else row
+        key = (number, (number > model.position) - (number < model.position), self.inner.width, chosen)
+        if len(self._rows) > 1000:
+            self._rows.clear()
+        if key not in self._rows:  # a step takes two of the rows in sight to another state
+            row = steps_panel.draw_row(model, number, self.inner.width, chosen)
+            self._rows[key] = selected(row) if chosen else row
+        return self._rows[key]
 
 
 def selected(line: Line) -> Line:

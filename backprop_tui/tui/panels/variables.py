@@ -2,14 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from backprop_tui.format import cell_width, cut, pad
 from backprop_tui.tui.panels.arrays import inline
 from backprop_tui.view.models import VariableRow, VariablesModel
 from backprop_tui.view.text import Line, Lines, Span, fit, padded
 
 
-def draw(model: VariablesModel, width: int, _height: int) -> Lines:
+class Table:
+    """Draws the panel, and keeps the lines of variables that a step did not change: it changes one or two of them."""
+
+    def __init__(self) -> None:
+        self._known: dict[int, tuple[object, VariableRow, Line]] = {}
+
+    def draw(self, model: VariablesModel, width: int, height: int) -> Lines:
+        """A heading and a line for each variable."""
+        return draw(model, width, height, self._row)
+
+    def _row(self, row: VariableRow, *widths: int) -> Line:
+        key = (id(row.value), id(row.gradient), *row._replace(value=None, gradient=None), widths)
+        known = self._known.get(row.node)
+        if known is None or known[0] != key:
+            # the row is kept with its line, so that no other array can take the place of its own
+            known = self._known[row.node] = (key, row, _row(row, *widths))
+        return known[2]
+
+
+def draw(model: VariablesModel, width: int, _height: int, draw_row: Callable[..., Line] | None = None) -> Lines:
     """A heading and a line for each variable."""
+    make = draw_row or _row
     names = min(max([4, *[cell_width(row.name) for row in model.rows]]), max(width // 5, 4))
     shapes = min(max([6, *[cell_width(row.shape) for row in model.rows]]), 11)
     room = width - names - shapes - 8  # the rest are the gaps, and two cells before each array for its mark
@@ -22,7 +44,7 @@ def draw(model: VariablesModel, width: int, _height: int) -> Lines:
     )
     head = fit(head, width)
     rows = model.rows
-    return Lines(len(rows) + 1, lambda i: _row(rows[i - 1], names, shapes, left, right, width) if i else head)
+    return Lines(len(rows) + 1, lambda i: make(rows[i - 1], names, shapes, left, right, width) if i else head)
 
 
 def _row(row: VariableRow, names: int, shapes: int, left: int, right: int, width: int) -> Line:

@@ -83,7 +83,7 @@ class StepperScreen(Screen[None]):
                 yield Panel(3, "Step", step.draw, id="step")
                 yield Panel(4, "Chain rule", chain.draw, id="chain")
                 with Horizontal(id="lower"):
-                    yield Panel(5, "Variables", variables.draw, selects=True, headings=1, id="variables")
+                    yield Panel(5, "Variables", variables.Table().draw, selects=True, headings=1, id="variables")
                     yield Panel(6, "Notes", notes.draw, id="notes")
         yield Bar(bars.timeline, id="timeline")
         yield Bar(lambda model, width: [bars.footer(width)], id="footer")
