@@ -43,11 +43,12 @@ def draw(model: StepModel, width: int, height: int) -> list[Line]:
 
 
 def _budgets(model: StepModel) -> list[tuple[int, int]]:
-    """The budgets that differ for these arrays: the first under which all of them are whole, and the tighter ones."""
-    shapes = [as_rows(block.array).shape for block in (*model.blocks, *model.totals) if block.array is not None]
-    rows, columns = (max((shape[axis] for shape in shapes), default=1) for axis in (0, 1))
-    whole = [budget for budget in BUDGETS if budget[0] >= rows and budget[1] >= columns]
-    return [*whole[-1:], *[budget for budget in BUDGETS if budget not in whole]]
+    """The budgets that differ for these arrays: one for each choice of which of them are drawn whole, and which on a line."""
+    arrays = [block.array for block in (*model.blocks, *model.totals) if block.array is not None]
+    found: dict[tuple[bool, ...], tuple[int, int]] = {}
+    for rows, columns in reversed(BUDGETS):
+        found[tuple(fits(array, height, columns) for array in arrays for height in (rows, 1))] = (rows, columns)
+    return list(reversed(found.values()))
 
 
 def _assemble(model: StepModel, body: list[Line], width: int, rows: int, columns: int, spacious: bool, roomy: bool) -> list[Line]:
