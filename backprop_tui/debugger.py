@@ -187,7 +187,7 @@ class Debugger:
     def find(self, target: str) -> int:
         """The position that a step number, a name or a phase stands for. Raises CommandError."""
         text = target.strip()
-        if text.removeprefix("-").isdecimal():
+        if text.isdecimal():
             return self._find_number(text)
         if text in PHASES:
             return self._find_phase(text)
@@ -200,11 +200,8 @@ class Debugger:
         return self._find_node(node)
 
     def _find_number(self, text: str) -> int:
-        """A position; one with a minus sign counts from the end."""
         position = int(text) if len(text) < 20 else self.total + 1
-        if text.startswith("-"):
-            position += self.total
-        if not 0 <= position <= self.total or len(text) >= 20:
+        if position > self.total:
             shown = text if len(text) < 20 else text[:19] + "…"
             raise CommandError(f"the run has no step {shown}: it has the steps 1 to {self.total}")
         return position

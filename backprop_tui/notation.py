@@ -176,7 +176,7 @@ def _negate(a: Term) -> Term:
 def _multiply(a: Term, b: Term) -> Term:
     a, b = _fraction(a), _fraction(b)
     left, right = a.leading(PRODUCT, POWER, ATOM), b.within(OPEN, ROOT, POWER, ATOM)
-    between = " · " if right.startswith(_DIGITS) else " "
+    between = " · " if right.startswith(_DIGITS) or left == right else " "  # x x would be read as one name
     return Term(left + between + right, TAILED if b.precedence in (OPEN, ROOT) and right == b.text else PRODUCT)
 
 

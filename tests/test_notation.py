@@ -77,6 +77,8 @@ RULES = [
     ("2 * 3", "2 · 3"),
     ("2 * a", "2 a"),
     ("a * 2", "a · 2"),
+    ("a * a", "a · a"),
+    ("(a + b) * (a + b)", "(a + b) · (a + b)"),
     ("a * b * c", "a b c"),
     ("a * (b * c)", "a (b c)"),
     ("0.5 * a", "½ a"),
@@ -354,7 +356,7 @@ class Reader:
             if kind == "infix":
                 self.take()
                 kind, text, _ = self.peek()
-                assert kind == "number", "a · is for numbers"
+                assert kind in ("number", "name", "call", "opening"), "a · is for numbers, and for a factor times itself"
             else:
                 assert kind != "number", "a 2"
             if text in ("Σ", "mean") and kind == "name":

@@ -18,7 +18,7 @@ from backprop_tui.format import cell_width, circled
 from backprop_tui.steps import BackwardStep, ForwardStep
 from backprop_tui.tui.panels import bars, chain, notes, program, step, steps, variables
 from backprop_tui.tui.panels.arrays import draw_block, inline
-from backprop_tui.view.models import Block, NotesModel, ProgramModel, StepRow
+from backprop_tui.view.models import Block, FooterModel, NotesModel, ProgramModel, StepRow
 from backprop_tui.view.text import Line, plain
 from backprop_tui.wording import wording_of
 
@@ -112,7 +112,7 @@ def draw_all(debugger: Debugger, width: int, height: int) -> dict[str, Sequence[
         "variables": variables.draw(view.variables_model(debugger, wording), width, height),
         "notes": notes.draw(view.notes_model(debugger), width, height),
         "timeline": bars.timeline(view.timeline_model(debugger), width),
-        "footer": [bars.footer(width)],
+        "footer": [bars.footer(FooterModel(), width)],
     }
 
 

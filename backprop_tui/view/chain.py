@@ -23,7 +23,7 @@ def chain_model(debugger: Debugger, wording: Wording) -> ChainModel:
         way = way_to(recording, step)
         return ChainModel(
             f"Chain rule · the way to {wording.name(step.operand_index)}",
-            wording.gradient(step.operand_index),
+            wording.gradient(step.operand_index) if way.ways == 1 else f"part of {wording.gradient(step.operand_index)}",
             tuple(_pieces(way, wording)),
             _ways(way, wording, step),
             tuple(_legend(way, wording)),

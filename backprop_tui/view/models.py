@@ -34,6 +34,13 @@ class TimelineModel(NamedTuple):
     end: int
 
 
+class FooterModel(NamedTuple):
+    """The last line: what is said for now, or nothing: then it shows the commands one needs most."""
+
+    message: str = ""
+    wrong: bool = False
+
+
 class ProgramModel(NamedTuple):
     """The source and what is executing: ``marks`` are (line from 1, start column, end column) of the sub-expression."""
 

@@ -38,9 +38,7 @@ def entry_lines(array: Array, role: str) -> list[Line]:
     matrix = as_rows(array)
     if matrix.size == 0:
         return [(Span("(no entries)", "dim"),)]
-    style = style_for(matrix, width=CELL)
-    finite = np.abs(matrix[np.isfinite(matrix)])
-    largest = float(finite.max()) if finite.size else 0.0
+    style, largest = style_for(matrix, width=CELL), _largest(matrix)
     texts = [[number(x, style) for x in row] for row in matrix]
     # an entry that fills its cell would touch the one before it
     apart = " " if any(not text.startswith(" ") for row in texts for text in row[1:]) else ""
@@ -48,6 +46,12 @@ def entry_lines(array: Array, role: str) -> list[Line]:
         tuple(Span(apart + text, f"{role}.{shade(x, largest)}") for text, x in zip(row, entries, strict=True))
         for row, entries in zip(texts, matrix, strict=True)
     ]
+
+
+def _largest(matrix: Array) -> float:
+    """The largest magnitude of the finite entries, which the others are shaded by."""
+    finite = np.abs(matrix[np.isfinite(matrix)])
+    return float(finite.max()) if finite.size else 0.0
 
 
 def summary_lines(array: Array, role: str, widest: int) -> list[Line]:
@@ -145,19 +149,19 @@ def inline(array: Array, role: str, width: int) -> Line:
 def _entries(matrix: Array, size: int, role: str, width: int) -> Line:
     """The entries that have room on a line, and an ellipsis where there are more."""
     bars = matrix.shape[0] - 1
-    whole = size == matrix.size and matrix.size * CELL + bars <= width
-    style = style_for(matrix, width=CELL)
-    finite = np.abs(matrix[np.isfinite(matrix)])
-    largest = float(finite.max()) if finite.size else 0.0
+    style, largest = style_for(matrix, width=CELL), _largest(matrix)
+    seen = [number(x, style) for x in matrix.flat[1 : width // CELL + 1]]
+    cell = CELL + any(not text.startswith(" ") for text in seen)  # it would touch the one before it
+    whole = size == matrix.size and matrix.size * cell + bars <= width
     parts: list[Span] = []
     used = 0
     for i, row in enumerate(matrix):
         for j, x in enumerate(row):
             bar = i > 0 and j == 0
-            if not whole and used + CELL + bar + 1 > width:
+            if not whole and used + cell + bar + 1 > width:
                 return (*parts, Span("…", "dim"))
             if bar:
                 parts.append(Span("│", "dim"))
-            parts.append(Span(number(x, style), f"{role}.{shade(x, largest)}"))
-            used += CELL + bar
+            parts.append(Span(number(x, style).rjust(cell), f"{role}.{shade(x, largest)}"))
+            used += cell + bar
     return tuple(parts) if whole else (*parts, Span("…", "dim"))

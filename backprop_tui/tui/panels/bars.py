@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from backprop_tui.commands import COMMANDS, key_text
 from backprop_tui.format import cell_width
-from backprop_tui.view.models import HeaderModel, TimelineModel
+from backprop_tui.view.models import FooterModel, HeaderModel, TimelineModel
 from backprop_tui.view.text import Line, Span, fit, padded, width_of
 
 ROLE = {"forward": "forward", "seed": "", "backward": "upstream", "update": "product"}
@@ -58,8 +58,10 @@ def timeline(model: TimelineModel, width: int) -> list[Line]:
     return [tuple(bar), tuple(names)]
 
 
-def footer(width: int) -> Line:
-    """The commands one needs most, as many as fit."""
+def footer(model: FooterModel, width: int) -> Line:
+    """What is said for now; else the commands one needs most, as many as fit."""
+    if model.message:
+        return fit((Span(" "), Span(model.message, "warning" if model.wrong else "strong")), width)
     parts: list[Span] = [Span(" ")]
     for command in COMMANDS:
         if not command.short:

@@ -378,9 +378,13 @@ def shifted(line: Line, by: int) -> Line:
     rest: list[Span] = []
     left = by + 1
     for part in line:
-        if left >= len(part.text):
-            left -= len(part.text)
-        else:
-            rest.append(Span(part.text[left:], part.role))
+        width = cell_width(part.text)
+        if left >= width:
+            left -= width
+        elif left:
+            kept = next(i for i in range(1, len(part.text) + 1) if cell_width(part.text[:i]) >= left)
+            rest.append(Span(part.text[kept:], part.role))
             left = 0
+        else:
+            rest.append(part)
     return (Span("…", "dim"), *rest) if rest else BLANK

@@ -248,7 +248,7 @@ def cell_lines(sheet: Sheet, room: int, width: int, elsewhere: str) -> list[Line
         return [BLANK] * (room + 1)
     index, value = sheet.index, sheet.array[sheet.index]
     place = f"[{', '.join(map(str, index))}]" if index else "scalar"
-    lines: list[Line] = [fit((Span(f" {place}  ", sheet.role), Span(str(value), "strong")), width)]
+    lines: list[Line] = [fit((Span(f" {place}  ", sheet.role), Span(str(value).replace("-", "−"), "strong")), width)]
     if sheet.tab.describe is not None:
         text, role = "\n".join(clean(text) for text in sheet.tab.describe(index)), ""
     else:

@@ -17,12 +17,16 @@ from backprop_tui import view
 from backprop_tui.commands import BY_NAME, COMMANDS, Command
 from backprop_tui.debugger import Debugger
 from backprop_tui.errors import CommandError
+from backprop_tui.format import clean
 from backprop_tui.tui.panels import bars, chain, notes, program, step, variables
 from backprop_tui.tui.panels.base import Bar, Panel, StepsPanel
+from backprop_tui.view.models import FooterModel
 from backprop_tui.wording import wording_of
 
 SPEEDS = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0)
 SMALLEST = (60, 16)
+#: Below so many lines, the multiplication takes the room of the chain rule: what it shows comes first.
+LOW = 22
 PANELS = ("program", "steps", "step", "chain", "variables", "notes")
 
 
@@ -61,6 +65,7 @@ class StepperScreen(Screen[None]):
     StepperScreen.narrow #timeline { height: 1; }
     StepperScreen.narrow #program { height: 5; min-height: 5; max-height: 5; }
     StepperScreen.narrow #chain { height: 4; }
+    StepperScreen.low #program { height: 3; min-height: 3; max-height: 3; }
     """
 
     def __init__(self, debugger: Debugger) -> None:
@@ -86,13 +91,12 @@ class StepperScreen(Screen[None]):
                     yield Panel(5, "Variables", variables.Table().draw, selects=True, headings=1, id="variables")
                     yield Panel(6, "Notes", notes.draw, id="notes")
         yield Bar(bars.timeline, id="timeline")
-        yield Bar(lambda model, width: [bars.footer(width)], id="footer")
+        yield Bar(lambda model, width: [bars.footer(model, width)], id="footer")
 
     def on_mount(self) -> None:
         """The multiplication has the focus: it is what one looks at."""
         lines = len(self.debugger.graph.source.strip("\n").split("\n"))
         self.panel("program").styles.height = lines + 2
-        self.bar("footer").show(True)
         self.fit_panels()
         self.panel("step").focus()
         self.show_all()
@@ -108,7 +112,8 @@ class StepperScreen(Screen[None]):
     # Drawing
 
     def show_all(self) -> None:
-        """Draws the position: makes the model of each panel that is seen."""
+        """Draws the position: makes the model of each panel that is seen. What was said of another one is said no more."""
+        self.bar("footer").show(FooterModel())
         self.bar("header").show(view.header_model(self.debugger, playing=self._timer is not None))
         self.bar("timeline").show(view.timeline_model(self.debugger))
         for name in PANELS:
@@ -142,6 +147,7 @@ class StepperScreen(Screen[None]):
         small = width < SMALLEST[0] or height < SMALLEST[1]
         narrow = width < 100 or height < 30
         self.set_class(narrow, "narrow")
+        self.set_class(height < LOW, "low")
         self.set_class(width >= 160 and height >= 44, "wide")
         self.query_one("#small").display = small
         for name in ("header", "body", "timeline", "footer"):
@@ -151,6 +157,8 @@ class StepperScreen(Screen[None]):
             self.query_one("#small", Static).update(Content(text))
             return
         shown = {"program", "step", "chain"} if narrow else set(PANELS)
+        if height < LOW:
+            shown -= {"chain"}
         if self.enlarged is not None:
             shown = {self.enlarged}
         body = self.query_one("#body")
@@ -195,9 +203,8 @@ class StepperScreen(Screen[None]):
             self.say("This is the start of the run." if start else "This is the end of the run.")
 
     def say(self, text: str, *, wrong: bool = False) -> None:
-        """A short message; text is shown as it is."""
-        self.app.clear_notifications()
-        self.notify(text, severity="warning" if wrong else "information", timeout=3, markup=False)
+        """A short message in the last line, where it covers nothing, until the next move."""
+        self.bar("footer").show(FooterModel(clean(text), wrong))
 
     def go_to(self, target: str) -> str | None:
         """Goes to a step number, a name or a phase; answers what is wrong with it, if anything is."""
@@ -296,8 +303,11 @@ class StepperScreen(Screen[None]):
     def _focus(self, name: str) -> None:
         panel = self.panel(name)
         if not panel.display:
-            self.enlarged = name if name not in ("program", "step", "chain") or not self.has_class("narrow") else None
+            self.enlarged = None
             self.fit_panels()
+            if not panel.display:  # this size has no room for it among the others
+                self.enlarged = name
+                self.fit_panels()
             self.show_all()
         panel.focus()
 
