@@ -47,15 +47,24 @@ class Step:
         return f"<step {self.number}: {self.kind} {self.node}>"
 
 
-class ForwardStep(Step):
-    """An op applied."""
-
-    kind: Phase = "forward"
+class _OpStep(Step):
+    """What the steps of an application have, forward and backward."""
 
     @property
     def op(self) -> str:
         """The op's name."""
         return self._recording.graph.op_of(self.node_index).name
+
+    @property
+    def line(self) -> int:
+        """The line of the program."""
+        return self._recording.graph.line_of(self.node_index)
+
+
+class ForwardStep(_OpStep):
+    """An op applied."""
+
+    kind: Phase = "forward"
 
     @property
     def operand_indices(self) -> tuple[int, ...]:
@@ -66,11 +75,6 @@ class ForwardStep(Step):
     def operands(self) -> tuple[str, ...]:
         """What the operands are called."""
         return tuple(self._recording.graph.label(i) for i in self.operand_indices)
-
-    @property
-    def line(self) -> int:
-        """The line of the program."""
-        return self._recording.graph.line_of(self.node_index)
 
     @property
     def shape(self) -> Shape:
@@ -99,20 +103,10 @@ class SeedStep(Step):
         return self._recording.written(self.iteration, 0)
 
 
-class BackwardStep(Step):
+class BackwardStep(_OpStep):
     """One multiplication: the upstream gradient of a node, its local derivative by one operand, the contribution."""
 
     kind: Phase = "backward"
-
-    @property
-    def op(self) -> str:
-        """The op's name."""
-        return self._recording.graph.op_of(self.node_index).name
-
-    @property
-    def line(self) -> int:
-        """The line of the program."""
-        return self._recording.graph.line_of(self.node_index)
 
     @property
     def operand_index(self) -> int:

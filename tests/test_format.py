@@ -90,7 +90,7 @@ def test_cut_never_exceeds_the_width(text: str, width: int) -> None:
 
 @given(st.text(), st.integers(0, 30), st.sampled_from(["left", "right", "center"]))
 def test_cut_and_padded_text_has_exactly_its_width(text: str, width: int, align: str) -> None:
-    padded = pad(cut(clean(text), width), width, align)  # type: ignore[arg-type]
+    padded = pad(cut(clean(text), width), width, align)  # type: ignore[arg-type]  # align is one of the three
     assert cell_width(padded) == width
 
 

@@ -54,7 +54,7 @@ def described(index: tuple[int, ...]) -> Sequence[str]:
 
 
 def screen_of(*arrays: object, role: str = "product") -> MatrixScreen:
-    tabs = [MatrixTab(f"array {k}", role, np.asarray(a, float), described) for k, a in enumerate(arrays)]  # type: ignore[arg-type]
+    tabs = [MatrixTab(f"array {k}", role, np.asarray(a, float), described) for k, a in enumerate(arrays)]  # type: ignore[arg-type]  # the roles are a test's
     return MatrixScreen("title", tabs)
 
 
@@ -288,7 +288,7 @@ def test_lines_fit_any_width(width: int) -> None:
 
 def test_every_key_has_an_id_and_says_what_it_does() -> None:
     bindings = [*MatrixScreen.BINDINGS, *MatrixGrid.BINDINGS]
-    ids = [binding.id for binding in bindings]  # type: ignore[union-attr]
+    ids = [binding.id for binding in bindings]  # type: ignore[union-attr]  # they are Bindings, not tuples
     assert all(ids)
     assert len(set(ids)) == len(ids)
-    assert all(binding.description and binding.tooltip for binding in bindings)  # type: ignore[union-attr]
+    assert all(binding.description and binding.tooltip for binding in bindings)  # type: ignore[union-attr]  # they are Bindings, not tuples

@@ -417,7 +417,7 @@ class _Floats(ast.NodeTransformer):
         return ast.Call(ast.Name("number", ast.Load()), [node], [])
 
     def visit_Compare(self, node: ast.Compare) -> ast.expr:
-        return ast.Call(ast.Name("number", ast.Load()), [self.generic_visit(node)], [])  # type: ignore[list-item]
+        return ast.Call(ast.Name("number", ast.Load()), [self.generic_visit(node)], [])  # type: ignore[list-item]  # a visited expression is an expression
 
 
 def evaluated(formula: str, values: dict[str, Any]) -> Any:

@@ -202,7 +202,7 @@ def test_a_log_that_where_leaves_out_still_makes_nan_of_its_gradient() -> None:
         assert where is not None
         entering = where.apply(np.float64(1), zero)  # type: ignore[arg-type]  # the condition is 0
         assert entering == 0
-        assert np.isnan(log.apply(entering, zero))  # type: ignore[arg-type]
+        assert np.isnan(log.apply(entering, zero))  # type: ignore[arg-type]  # a NumPy scalar is an Array here
 
 
 def test_a_local_derivative_of_a_sampled_call_is_that_of_torchs_jacobian() -> None:

@@ -25,7 +25,7 @@ L = half_squared_error(z2, y)
 
 def two_layers(**options: object) -> Plan:
     data, parameters = {"x": (1, 2), "y": (1, 1)}, {"W1": (2, 3), "b1": (3,), "W2": (3, 1)}
-    return Plan(compile_program(TWO_LAYERS, data, parameters, loss="L"), **options)  # type: ignore[arg-type]
+    return Plan(compile_program(TWO_LAYERS, data, parameters, loss="L"), **options)  # type: ignore[arg-type]  # the options are a test's, of mixed types
 
 
 def written(plan: Plan) -> list[str]:

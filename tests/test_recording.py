@@ -288,7 +288,7 @@ def test_nothing_that_a_recording_hands_out_can_be_written() -> None:
 
 def test_writing_into_an_array_is_refused() -> None:
     recording = bt.record(scenario_of("L = sum(w * w)", "w = [1, 2]"))
-    for array in (recording.gradients["w"], recording.parameters["w"], recording[0].value):  # type: ignore[attr-defined]
+    for array in (recording.gradients["w"], recording.parameters["w"], recording[0].value):  # type: ignore[attr-defined]  # a forward step comes first
         with pytest.raises(ValueError, match="read-only"):
             array[0] = 7
 

@@ -108,7 +108,7 @@ def parameter(value: str, head: str = "", folder: Path | None = None) -> np.ndar
 
 def refused(text: str, **given: object) -> str:
     with pytest.raises(ScenarioError) as caught:
-        loads(text, **given)  # type: ignore[arg-type]
+        loads(text, **given)  # type: ignore[arg-type]  # given is of mixed types on purpose
     return str(caught.value)
 
 
@@ -261,7 +261,7 @@ def test_npy(tmp_path: Path, dtype: str, shape: tuple[int, ...]) -> None:
 
 @pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
 def test_npz(tmp_path: Path, save: object) -> None:
-    save(tmp_path / "w.npz", W1=np.eye(2), W2=np.asfortranarray([[1, 2], [3, 4]]))  # type: ignore[operator]
+    save(tmp_path / "w.npz", W1=np.eye(2), W2=np.asfortranarray([[1, 2], [3, 4]]))  # type: ignore[operator]  # parametrised over functions
     assert parameter("{ file = 'w.npz', array = 'W1' }", folder=tmp_path).tolist() == [[1, 0], [0, 1]]
     assert parameter("{ file = 'w.npz', array = 'W2' }", folder=tmp_path).tolist() == [[1, 2], [3, 4]]
 
@@ -490,7 +490,7 @@ def test_a_long_program_loads_at_about_the_cost_of_its_graph() -> None:
 
     def seconds(task: object) -> float:
         begin = time.perf_counter()
-        task()  # type: ignore[operator]
+        task()  # type: ignore[operator]  # parametrised over functions
         return time.perf_counter() - begin
 
     graph = min(seconds(lambda: compile_program(program, {"x": ()}, {"w": ()})) for _ in range(3))

@@ -276,7 +276,7 @@ def test_detail_stops_inside_a_multiplication(size: tuple[int, int]) -> None:
         assert said(app) == "Detail is on: step also stops inside a multiplication."
         stages = []
         for key in ["s"] * 9 + ["S"] * 4:
-            BY_NAME["step" if key == "s" else "step_back"].move(mirror)  # type: ignore[misc]
+            BY_NAME["step" if key == "s" else "step_back"].move(mirror)  # type: ignore[misc]  # both of them move
             await pilot.press(key)
             debugger = stepper_of(app).debugger
             assert (debugger.position, debugger.stage) == (mirror.position, mirror.stage)

@@ -405,7 +405,7 @@ def test_how_many_ways_lead_to_an_operand(name: str) -> None:
         if isinstance(step, BackwardStep):
             ways = ways_to(truth, step.operand_index)
             note = view.chain_model(debugger, wording).note
-            assert re.match(r"[\d,]+", note.replace(",", "")).group() == str(ways)  # type: ignore[union-attr]
+            assert re.match(r"[\d,]+", note.replace(",", "")).group() == str(ways)  # type: ignore[union-attr]  # it matches, or the test fails
             if step.contribution_number[1] > 1:
                 assert "contribution {} of {}".format(*step.contribution_number) in note
 
@@ -505,7 +505,7 @@ def test_variables_show_the_state_and_say_truly_when_the_rest_comes(name: str) -
 def promises_hold(row: VariableRow, truth: bt.Recording, position: int) -> None:
     """``in step 7`` means: not there after step 6, there after step 7."""
     if row.value is None:
-        (number,) = re.fullmatch(r"in step (\d+)", row.value_note).groups()  # type: ignore[union-attr]
+        (number,) = re.fullmatch(r"in step (\d+)", row.value_note).groups()  # type: ignore[union-attr]  # it matches, or the test fails
         assert int(number) > position
         assert not truth.state(int(number) - 1).has_value(row.node)
         assert truth.state(int(number)).has_value(row.node)

@@ -74,7 +74,7 @@ class ValueReader:
             hint = "write 1 or 0" if isinstance(raw, bool) else "only numbers are values"
             raise self.document.error(path, f"{what} is {described(raw)}", hint)
         try:
-            return float(raw)  # type: ignore[arg-type]
+            return float(raw)  # type: ignore[arg-type]  # its type was asked above, where mypy does not see it
         except OverflowError:
             raise self.document.error(path, f"{what} is a number too large for 64 bits", "write inf") from None
 

@@ -5,7 +5,7 @@ from textual.widgets import Footer, Header, Static
 
 
 class Bare(App[None]):
-    BINDINGS = [("s", "step", "step"), ("q", "quit", "quit")]  # noqa: RUF012
+    BINDINGS = [("s", "step", "step"), ("q", "quit", "quit")]  # noqa: RUF012  # as the bare app of the documentation has it
     position = 0
 
     def compose(self) -> ComposeResult:

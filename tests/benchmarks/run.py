@@ -17,7 +17,7 @@ ENVIRONMENT = dict(os.environ)
 os.environ.update({f"{name}_NUM_THREADS": "1" for name in ("OMP", "OPENBLAS", "MKL")}, VECLIB_MAXIMUM_THREADS="1")
 
 import engine  # noqa: E402 - NumPy reads the number of threads when it is imported
-import terminal  # noqa: E402
+import terminal  # noqa: E402  # the same
 
 LINE = "{:<45} {:<18} {:>6} {:>7}  {:<5}  {}"
 
