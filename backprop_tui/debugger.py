@@ -28,8 +28,7 @@ class Debugger:
         self.graph = self.plan.graph
         self._position = 0
         self._stage: int | None = None
-        #: Whether `step` also stops inside a multiplication.
-        self.detail = False
+        self._detail = False
 
     @property
     def position(self) -> int:
@@ -55,6 +54,18 @@ class Debugger:
     def state(self) -> State:
         """Values and gradients at the position; inside a multiplication, as they were before it."""
         return self.recording.state(self._position - (self._stage is not None))
+
+    @property
+    def detail(self) -> bool:
+        """Whether `step` also stops inside a multiplication; switched off inside one, it ends that one."""
+        return self._detail
+
+    @detail.setter
+    def detail(self, on: bool) -> None:
+        """Switches it; inside a multiplication, off ends that one."""
+        self._detail = on
+        if not on:
+            self._stage = None
 
     @property
     def stages(self) -> tuple[Stage, ...]:

@@ -104,6 +104,7 @@ class _Compiler:
         self.loops: tuple[tuple[str, int, int, int], ...] = ()
         self.active: list[str] = []
         self.last: str | None = None
+        self.assigned: dict[str, int] = {}
 
     def run(self, data: Mapping[str, Shape], parameters: Mapping[str, Shape], loss: str | None) -> Graph:
         tree = self.text.parse("exec")
@@ -138,6 +139,8 @@ class _Compiler:
                 op="loss",
                 shapes=(shape,),
                 source=name,
+                line=self.assigned.get(name),
+                column=1,
                 hint=f"sum it: {name} = sum(…), or mean(…)",
             )
         return variables[name]
@@ -146,7 +149,11 @@ class _Compiler:
 
     def block(self, body: Iterable[ast.stmt], scope: _Scope) -> Held | None:
         """Executes statements; the value of a return, if there was one."""
+        line = 0
         for statement in body:
+            if statement.lineno == line:
+                raise self.text.error(statement, "a second statement on the line", "one statement a line")
+            line = statement.end_lineno or statement.lineno
             if isinstance(statement, ast.Assign):
                 self.assign(statement, scope)
             elif isinstance(statement, ast.For):
@@ -212,6 +219,7 @@ class _Compiler:
         scope.names[target.id] = node
         if scope.frame.index == 0:
             self.last = target.id
+            self.assigned[target.id] = statement.lineno
 
     def define(self, statement: ast.FunctionDef, scope: _Scope) -> None:
         name, arguments = statement.name, statement.args

@@ -17,7 +17,7 @@ from backprop_tui.debugger import Debugger
 from backprop_tui.format import cell_width, circled
 from backprop_tui.steps import BackwardStep, ForwardStep
 from backprop_tui.tui.panels import bars, chain, notes, program, step, steps, variables
-from backprop_tui.tui.panels.arrays import draw_block, inline
+from backprop_tui.tui.panels.arrays import Budget, draw_block, inline
 from backprop_tui.view.models import Block, FooterModel, NotesModel, ProgramModel, StepRow
 from backprop_tui.view.text import Line, plain
 from backprop_tui.wording import wording_of
@@ -274,13 +274,13 @@ def test_large_arrays_are_summarised_and_say_so(width: int, height: int) -> None
 def test_any_array_is_drawn(array: Any) -> None:
     for rows, columns in ((24, 16), (3, 3), (1, 1)):
         for widest in (16, 40, 200):
-            drawn = draw_block(Block("local", "local", "name", array, "note"), rows, columns, widest=widest)
+            drawn = draw_block(Block("local", "local", "name", array, "note"), Budget(rows, columns), widest=widest)
             assert {cell_width(plain(line)) for line in drawn.lines} == {drawn.width}
             assert drawn.width <= widest
     for width in (8, 20, 100):
         assert cell_width(plain(inline(array, "local", width))) <= max(width, len("(no entries)"))
     if np.ndim(array) < 3:
-        assert shows(text_of(list(draw_block(Block("local", "", "", array), 24, 16).lines)), array) or not np.size(array)
+        assert shows(text_of(list(draw_block(Block("local", "", "", array), Budget(24, 16)).lines)), array) or not np.size(array)
 
 
 # The chain rule.

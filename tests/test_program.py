@@ -363,8 +363,8 @@ def lage(ξ, b):
         z * 2
     )
 
-ŷ = lage(α, b); ŷ = tanh(ŷ)[0, :]  # two statements
-
+ŷ = lage(α, b)
+ŷ = tanh(ŷ)[0, :]  # assigned again
 for t in range(2):
     Ω = sum(
         ŷ * (t + 1)  # twice
@@ -393,8 +393,8 @@ def test_the_span_of_an_application_is_the_source_of_its_expression() -> None:
         ("ξ @ W + \\\n        b", 3),
         ("z * 2", 6),
         ("sigmoid(\n        z * 2\n    )", 5),
-        ("tanh(ŷ)", 9),
-        ("tanh(ŷ)[0, :]", 9),
+        ("tanh(ŷ)", 10),
+        ("tanh(ŷ)[0, :]", 10),
         *turn,
         *turn,
         ("Ω * Ω", 16),

@@ -374,7 +374,7 @@ def test_run_to_a_selected_step_and_to_a_selected_line(size: tuple[int, int]) ->
         steps = stepper_of(app).panel("steps")
         assert isinstance(steps, StepsPanel)
         assert steps.has_focus
-        await pilot.press("j", "j", "j", "k", "j")
+        await pilot.press("j", "j", "k", "j")
         assert steps.selected == 2
         await pilot.press("t")
         assert stepper_of(app).debugger.position == 3

@@ -65,6 +65,8 @@ def step_object(step: Step, recording: Recording) -> dict[str, Any]:
         return {**head, "grad": plain(step.grad)}
     if isinstance(step, BackwardStep):
         local, large = wording_of(recording.scenario).local(step), step.jacobian_entries > MOST_JACOBIAN
+        if step.how == "rearrange":
+            local += "; value: the flat place in the result that each entry went to, -1 for none"
         if large:
             local += f", a full Jacobian of {step.jacobian_entries:,} entries, not written out"
         return {

@@ -86,7 +86,7 @@ LOG = _single(
     np.log,
     elementwise("1 / a", ("a",), lambda a: 1 / a, pull=lambda u, a: u * (1 / a)),
     "log(a)",
-    "The natural logarithm, entry by entry; the local derivative is 1 / a.",
+    "The natural logarithm, entry by entry; the local derivative is 1 over the entry.",
     domain=(0.5, 2.5),
 )
 SQRT = _single(
@@ -344,7 +344,7 @@ WHERE = Op(
         ),
     ),
     "where(condition, a, b)",
-    "Takes a where the condition is not 0 and b elsewhere; the gradient goes to the one that was taken.",
+    "Takes the second operand where the condition is not 0 and the third elsewhere; the gradient goes to the one that was taken.",
     examples=TRIPLES,
 )
 
@@ -366,14 +366,14 @@ CLIP = Op(
             ("a", "low", "high"),
             lambda a, low, high: ((a >= low) & (a <= high)).astype(a.dtype),
             kinks=lambda a, low, high: ((a == low) | (a == high)) & (low <= high),
-            convention="where a is at a bound, the local derivative by a is taken as 1",
+            convention="at a bound, the local derivative by what is clipped is taken as 1",
         ),
         elementwise(
             "(a < low) * (low <= high)",
             ("a", "low", "high"),
             lambda a, low, high: ((a < low) & (low <= high)).astype(a.dtype),
             kinks=lambda a, low, high: ((a == low) & (low <= high)) | ((low == high) & (a < low)),
-            convention="where a is at a bound, the local derivative by the bound is taken as 0; "
+            convention="at a bound, the local derivative by the bound is taken as 0; "
             "where both bounds are equal and a is below them, it is taken as 1 by low",
         ),
         elementwise(
@@ -381,7 +381,7 @@ CLIP = Op(
             ("a", "low", "high"),
             lambda a, low, high: (np.maximum(a, low) > high).astype(a.dtype),
             kinks=lambda a, low, high: np.maximum(a, low) == high,
-            convention="where a is at a bound, the local derivative by the bound is taken as 0; "
+            convention="at a bound, the local derivative by the bound is taken as 0; "
             "where both bounds are equal and a is below them, it is taken as 0 by high",
         ),
     ),

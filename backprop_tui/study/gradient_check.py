@@ -126,7 +126,7 @@ def _check_local(recording: Recording, step: BackwardStep, rng: np.random.Genera
     rule_each = unbroadcast(np.asarray(product), value.shape) * direction
     rule, numeric = float(np.sum(rule_each)), float(np.sum(upstream * numeric_each))
     if not np.isfinite(rule) or not np.isfinite(numeric):
-        return Finding(what, rule, numeric, None, "it is not finite there")
+        return Finding(what, rule, numeric, None, "not everything in it is finite there")
     size = float(np.sum(np.abs(rule_each))) + float(np.sum(np.abs(upstream * numeric_each)))
     # differences cancel: what rounding leaves of values this large is no disagreement
     floor = 1e-9 * float(np.max(np.abs(np.asarray(function(*[o[()] for o in operands]))), initial=0.0)) / (h * 1e6)
@@ -201,15 +201,17 @@ def _check_direction(
     recording: Recording, what: str, node: int, value: Array, gradient: Array, direction: Array, kinks: list[str]
 ) -> Finding:
     plan = recording.plan
-    rule = float(np.sum(gradient * direction))
+    moved = direction != 0  # an entry that does not move has no say, not even as a nan
+    rule = float(np.sum(gradient[moved] * direction[moved]))
     h = _step_for(value)
 
     def at(by: float) -> float:
-        return _loss_of(recording, plan, node, (value + by * direction)[()])
+        return _loss_of(recording, plan, node, np.where(moved, value + by * direction, value)[()])
 
     numeric = (at(h) - at(-h)) / (2 * h)
     if not np.isfinite(rule) or not np.isfinite(numeric):
-        return Finding(what, rule, numeric, None, "it is not finite")
+        which = "the loss beside it" if np.isfinite(rule) else "it"
+        return Finding(what, rule, numeric, None, f"{which} is not finite")
     loss = at(0.0)
     floor = 1e-9 * abs(loss) / (h * 1e6) + 1e-10
     size = float(np.max(np.abs(gradient), initial=0.0)) * 1e-3

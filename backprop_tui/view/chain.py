@@ -142,9 +142,9 @@ def _shape(factor: Factor) -> str:
 
 def _ways(way: Way, wording: Wording, step: BackwardStep) -> str:
     if way.ways is None:
-        return f"very many ways from {wording.loss}; one is shown"
+        return f"very many ways from {wording.loss}; written out is one of them"
     if way.ways == 1:
         return f"1 way from {wording.loss}"
     number, count = step.contribution_number
     through = f", contribution {number} of {count}" if count > 1 else ""
-    return f"{way.ways:,} ways from {wording.loss}; shown is the one walked now{through}"
+    return f"{way.ways:,} ways from {wording.loss}; written out is one of them{through}"

@@ -20,7 +20,7 @@ MOST_NAMED = 3
 def forward_sentences(recording: Recording, step: ForwardStep, wording: Wording) -> Iterator[str]:
     """What an op does, and which local derivatives will be needed of it on the way back."""
     graph, plan = recording.graph, recording.plan
-    yield graph.op_of(step.node_index).sentence
+    yield _of_op(recording, step)
     readers = readers_of(recording, step.node_index)
     name = wording.name(step.node_index)
     if readers:
@@ -32,6 +32,17 @@ def forward_sentences(recording: Recording, step: ForwardStep, wording: Wording)
         yield f"No parameter stands behind {name}, so the backward pass will not come here."
     elif plan.last_write[step.node_index] < 0:
         yield f"{wording.loss} does not depend on {name}, so the backward pass will leave it out."
+
+
+def _of_op(recording: Recording, step: ForwardStep) -> str:
+    """What the op does; a number written in the program receives nothing, so of such a call only that is said."""
+    graph = recording.graph
+    sentence = graph.op_of(step.node_index).sentence
+    if not any(operand in graph.constants for operand in step.operand_indices):
+        return sentence
+    if step.op == "identity":
+        return "Gives a number a name."
+    return sentence.partition("; ")[0].rstrip(".") + "."
 
 
 def readers_of(recording: Recording, node: int) -> list[int]:

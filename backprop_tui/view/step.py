@@ -98,10 +98,22 @@ def _not_finite(recording: Recording, step: ForwardStep, wording: Wording) -> st
     if not bad:
         return ""
     count = "It is" if value.size == 1 else f"{bad} of {value.size} entries are"
-    for index in step.operand_indices:
-        if not np.isfinite(recording.value(step.iteration, index)).all():
-            return f"{count} not finite; it comes from {wording.name(index)}."
-    return f"{count} not finite, and the operands are: it first arises here."
+    operands = dict.fromkeys(step.operand_indices)
+    from_where = [i for i in operands if not np.isfinite(recording.value(step.iteration, i)).all()]
+    if not from_where:
+        return f"{count} not finite, and the operands are: it first arises here."
+    names = " and ".join(wording.name(i) for i in from_where)
+    text = f"{count} not finite; {names} {'has' if len(from_where) == 1 else 'have'} such entries already."
+    finite = np.array(True)
+    try:
+        for i in operands:
+            finite = finite & np.isfinite(recording.value(step.iteration, i))
+        here = int(np.count_nonzero(finite & ~np.isfinite(value)))
+    except ValueError:  # entries of the operands do not stand beside each other
+        return text
+    if finite.shape == value.shape and here:
+        text += f" {here} of them arise{'s' if here == 1 else ''} here, from finite operands."
+    return text
 
 
 def _seed(step: SeedStep, wording: Wording) -> StepModel:
@@ -128,7 +140,7 @@ def _seed(step: SeedStep, wording: Wording) -> StepModel:
 
 def _update(recording: Recording, step: UpdateStep, wording: Wording) -> StepModel:
     name, gradient = wording.name(step.node_index), wording.gradient(step.node_index)
-    rate = recording.plan.learning_rate
+    rate, iterations = recording.plan.learning_rate, recording.plan.iterations
     change = np.asarray(step.after) - np.asarray(step.before)
     return StepModel(
         f"update {name}",
@@ -148,8 +160,10 @@ def _update(recording: Recording, step: UpdateStep, wording: Wording) -> StepMod
         "",
         "",
         (
-            f"{name} moves against its gradient, by η = {plain(rate)} times it; the largest change of an entry is "
-            f"{plain(float(np.max(np.abs(change), initial=0.0)))}. The gradients start from nothing again in the next iteration.",
+            f"{name} moves {'against' if rate >= 0 else 'along'} its gradient, by {plain(abs(rate))} times it"
+            f"{'' if rate >= 0 else ', since η is negative'}; the largest change of an entry is "
+            f"{plain(float(np.max(np.abs(change), initial=0.0)))}."
+            + (" The gradients start from nothing again in the next iteration." if step.iteration + 1 < iterations else ""),
         ),
     )
 
@@ -161,11 +175,14 @@ def _backward(recording: Recording, step: BackwardStep, wording: Wording, stage:
     reached = STAGES.index(stage) if stage is not None else len(STAGES)
     reads = _reads(step, wording)
     local_name = wording.derivative(wording.enclosed(step.node_index), step.operand_index)
+    local_title = "local derivative"
+    if step.how == "rearrange":  # its array is no derivative, but where each entry has gone
+        local_title, local_name = "places of entries", f"in {node}; −1: in none"
     sign = SIGN[step.how]
     upstream = Block("upstream", "upstream", up_name, as_entered(step), _entered_note(step))
     local_note = f"reads {reads}" if reads else ""
     local_array = step.local_block
-    local = Block("local", "local derivative", local_name, local_array if reached >= 1 else None, local_note)
+    local = Block("local", local_title, local_name, local_array if reached >= 1 else None, local_note)
     product = Block("product", "product", f"to {own_name}", step.product if reached >= 2 else None)
     left = step.how == "left"
     pair = (local, upstream) if left else (upstream, local)
@@ -219,7 +236,7 @@ def _reads(step: BackwardStep, wording: Wording) -> str:
 def _entered_note(step: BackwardStep) -> str:
     entered = step.derivative.upstream_as
     own = np.shape(step.upstream)
-    return f"{shape_text(own)}, entering as {shape_text(entered)}" if entered not in (None, own) and entered is not None else ""
+    return f"from {shape_text(own)}" if entered not in (None, own) else ""
 
 
 def _warning(step: BackwardStep) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -54,11 +55,11 @@ def _largest(matrix: Array) -> float:
     return float(finite.max()) if finite.size else 0.0
 
 
-def summary_lines(array: Array, role: str, widest: int) -> list[Line]:
-    """A large array in a width: its corner in whole entries, and its extremes, mean and norm."""
+def summary_lines(array: Array, role: str, widest: int, *, brief: bool = False) -> list[Line]:
+    """A large array in a width: its corner in whole entries, and its extremes, mean and norm; if ``brief``, a line of each."""
     matrix = as_rows(array)
     room = max((widest - 2) // (CELL + 1), 1)
-    rows, columns = min(CORNER, matrix.shape[0]), min(CORNER, matrix.shape[1], room)
+    rows, columns = min(1 if brief else CORNER, matrix.shape[0]), min(CORNER, matrix.shape[1], room)
     corner = entry_lines(matrix[:rows, :columns], role)
     if matrix.shape[1] > columns:
         corner = [(*row, Span(" …", "dim")) for row in corner]
@@ -70,29 +71,41 @@ def summary_lines(array: Array, role: str, widest: int) -> list[Line]:
         words = [f"min {low}", f"max {high}", f"norm {norm}"]
     elif matrix.shape[0] > rows:
         corner.append((Span("⋮".rjust(CELL), "dim"),))
-    if facts.nans or facts.infs:
-        words.append(f"{facts.nans} nan, {facts.infs} inf")
+    unsound = ", ".join(f"{count} {name}" for count, name in ((facts.nans, "nan"), (facts.infs, "inf")) if count)
+    if unsound:
+        words = [unsound, f"the rest: {words[0]}", *words[1:]]
+        if cell_width(words[1]) > widest:
+            words[1] = words[1].removeprefix("the ")
+    if brief:
+        words = [unsound or f"norm {norm}"]
     return [*corner, *[(Span(word, "dim"),) for word in words]]
 
 
-def fits(array: Array, rows: int, columns: int) -> bool:
-    """Whether an array is drawn whole in so many rows and columns of entries."""
-    array = np.asarray(array)
-    if array.ndim > 2 and int(np.prod(array.shape[:-2])) != 1:
-        return False
-    matrix = as_rows(array)
-    return bool(matrix.shape[0] <= rows and matrix.shape[1] <= columns)
+class Budget(NamedTuple):
+    """How many rows and columns of entries an array may have to be drawn whole; ``brief`` shortens what a summary says."""
+
+    rows: int
+    columns: int
+    brief: bool = False
+
+    def whole(self, array: Array) -> bool:
+        """Whether an array is drawn whole."""
+        array = np.asarray(array)
+        if array.ndim > 2 and int(np.prod(array.shape[:-2])) != 1:
+            return False
+        matrix = as_rows(array)
+        return bool(matrix.shape[0] <= self.rows and matrix.shape[1] <= self.columns)
 
 
-def draw_block(block: Block, rows: int, columns: int, *, widest: int = 200) -> Drawn:
-    """A block with its headings and its shape; at most ``rows`` × ``columns`` entries are drawn, more are summarised."""
+def draw_block(block: Block, budget: Budget, *, widest: int = 200) -> Drawn:
+    """A block with its headings and its shape; an array beyond the budget is summarised."""
     role = block.role.partition(".")[0]
     if block.array is None:
         body: list[Line] = [(Span("·".rjust(CELL), "dim"),)]
         shape = more = ""
     else:
-        whole = fits(block.array, rows, columns)
-        body = entry_lines(block.array, role) if whole else summary_lines(block.array, role, widest)
+        whole = budget.whole(block.array)
+        body = entry_lines(block.array, role) if whole else summary_lines(block.array, role, widest, brief=budget.brief)
         shape = shape_text(np.shape(block.array))
         more = "" if whole else "  z enlarges" if cell_width(shape) + 12 <= widest else " (z)"
     shape += more

@@ -52,7 +52,7 @@ def timeline(model: TimelineModel, width: int) -> list[Line]:
             else:
                 role = ROLE[phase] or "strong"
                 bar.append(Span("━" if done else "─", role if done else "dim"))
-        label = phase if len(phase) < stop - at else phase[: max(stop - at - 1, 0)] if stop - at > 3 else ""
+        label = phase if len(phase) < stop - at else ""
         names.append(Span(f"{label:<{max(stop - at, 0)}}", ROLE[phase] if first <= model.position else "dim"))
         at = stop
     return [tuple(bar), tuple(names)]

@@ -276,14 +276,15 @@ class Panel(Widget, Generic[Model], can_focus=True):
             return
         count = self.count - self.headings
         if count > 0:
-            self.selected = max(0, min(count - 1, self.first_selected if self.selected is None else self.selected + by))
+            start = self.first_selected if self.selected is None else self.selected
+            self.selected = max(0, min(count - 1, start + by))
             self.reveal(self.selected + self.headings)
             self.draw_changes()
 
     @property
     def first_selected(self) -> int:
-        """What the first key press selects."""
-        return self.top
+        """What the selection starts from."""
+        return self.top if self._in_sight is None else max(self._in_sight - self.headings, 0)
 
     def action_sideways(self, by: int) -> None:
         """Scrolls sideways, no further than the longest line in sight."""

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 from backprop_tui.tui.panels.arrays import (
     CELL,
+    Budget,
     Drawn,
     as_rows,
     beside,
     draw_block,
     entry_lines,
-    fits,
     inline,
     width_beside,
 )
 from backprop_tui.view.models import Block, StepModel
 from backprop_tui.view.text import BLANK, Line, Span, fit, line, padded, width_of, wrapped
 
-#: What entries of an array are drawn at most before it is summarised: (rows, columns), from generous to tight.
 #: A panel of so many lines has a blank one under the equation.
 ROOMY = 13
-BUDGETS = ((24, 16), (12, 8), (8, 5), (5, 4), (3, 3), (2, 2), (1, 2))
+#: From generous to tight; the last leaves out what a summary can do without, before the gradient is out of sight.
+BUDGETS = (*(Budget(*b) for b in ((24, 16), (12, 8), (8, 5), (5, 4), (3, 3), (2, 2), (1, 2))), Budget(1, 2, brief=True))
 
 
 def draw(model: StepModel, width: int, height: int) -> list[Line]:
@@ -29,33 +29,34 @@ def draw(model: StepModel, width: int, height: int) -> list[Line]:
         return [*([fit(model.equation, width), BLANK] if model.equation else []), *lines]
     best: list[Line] | None = None
     for spacious in (True, False):
-        for rows, columns in _budgets(model):
+        for budget in _budgets(model):
             for arrange in (_all_beside, _forward_above, _squeezed, _stacked):
-                body = arrange(model, width, rows, columns)
+                body = arrange(model, width, budget)
                 if body is None:
                     continue
-                lines = _assemble(model, body, width, rows, columns, spacious, height >= ROOMY)
+                lines = _assemble(model, body, width, budget, spacious, height >= ROOMY)
                 if len(lines) <= height:
                     return lines
                 if best is None or len(lines) < len(best):
                     best = lines
-    return best or _assemble(model, _stacked(model, width, 1, 2) or [], width, 1, 2, False, False)
+    return best or _assemble(model, _stacked(model, width, BUDGETS[-1]) or [], width, BUDGETS[-1], False, False)
 
 
-def _budgets(model: StepModel) -> list[tuple[int, int]]:
+def _budgets(model: StepModel) -> list[Budget]:
     """The budgets that differ for these arrays: one for each choice of which of them are drawn whole, and which on a line."""
     arrays = [block.array for block in (*model.blocks, *model.totals) if block.array is not None]
-    found: dict[tuple[bool, ...], tuple[int, int]] = {}
-    for rows, columns in reversed(BUDGETS):
-        found[tuple(fits(array, height, columns) for array in arrays for height in (rows, 1))] = (rows, columns)
+    found: dict[tuple[bool, ...], Budget] = {}
+    for budget in reversed(BUDGETS):
+        line = budget._replace(rows=1)
+        found[(budget.brief, *(one.whole(array) for array in arrays for one in (budget, line)))] = budget
     return list(reversed(found.values()))
 
 
-def _assemble(model: StepModel, body: list[Line], width: int, rows: int, columns: int, spacious: bool, roomy: bool) -> list[Line]:
+def _assemble(model: StepModel, body: list[Line], width: int, budget: Budget, spacious: bool, roomy: bool) -> list[Line]:
     gap: list[Line] = [BLANK] if spacious else []
     top: list[Line] = [BLANK] if roomy else []  # by the panel's height alone, so that the arrays stay where they are
     lines = [_headed(model.equation, model.because, width), *top, *body, *gap]
-    lines += _totals(model, width, rows, columns)
+    lines += _totals(model, width, budget)
     if model.entry:
         lines += [*gap, *wrapped(model.entry, width)]
     if model.warning:
@@ -73,50 +74,50 @@ def _headed(equation: Line, because: str, width: int) -> Line:
     return equation
 
 
-def _summarised(model: StepModel, rows: int, columns: int) -> bool:
+def _summarised(model: StepModel, budget: Budget) -> bool:
     """Whether an array is too large for a budget: then the words beside its corner are what is wide."""
-    return any(block.array is not None and not fits(block.array, rows, columns) for block in model.blocks)
+    return any(block.array is not None and not budget.whole(block.array) for block in model.blocks)
 
 
-def _drawn(blocks: tuple[Block, ...], rows: int, columns: int, widest: int) -> list[Drawn]:
-    return [draw_block(block, rows, columns, widest=widest) for block in blocks]
+def _drawn(blocks: tuple[Block, ...], budget: Budget, widest: int) -> list[Drawn]:
+    return [draw_block(block, budget, widest=widest) for block in blocks]
 
 
-def _all_beside(model: StepModel, width: int, rows: int, columns: int) -> list[Line] | None:
+def _all_beside(model: StepModel, width: int, budget: Budget) -> list[Line] | None:
     """The forward value and the multiplication side by side."""
     count = len(model.blocks) + (model.forward is not None)
-    widest = max((width - 4 * count) // count, 2 * CELL) if _summarised(model, rows, columns) else width
-    drawn = _drawn(model.blocks, rows, columns, widest)
+    widest = max((width - 4 * count) // count, 2 * CELL) if _summarised(model, budget) else width
+    drawn = _drawn(model.blocks, budget, widest)
     if model.forward is None:
         signs = model.signs
     else:
         signs = ("", *model.signs)
-        drawn = [draw_block(model.forward, rows, columns, widest=max(2 * CELL, min(widest, width // 4))), *drawn]
+        drawn = [draw_block(model.forward, budget, widest=max(2 * CELL, min(widest, width // 4))), *drawn]
     return beside(drawn, signs) if width_beside(drawn, signs) <= width else None
 
 
-def _forward_above(model: StepModel, width: int, rows: int, columns: int) -> list[Line] | None:
+def _forward_above(model: StepModel, width: int, budget: Budget) -> list[Line] | None:
     """The forward value on a line of its own above the multiplication."""
     if model.forward is None:
         return None
     count = max(len(model.blocks), 1)
-    widest = max((width - 4 * count) // count, 2 * CELL) if _summarised(model, rows, columns) else width
-    drawn = _drawn(model.blocks, rows, columns, widest)
+    widest = max((width - 4 * count) // count, 2 * CELL) if _summarised(model, budget) else width
+    drawn = _drawn(model.blocks, budget, widest)
     if width_beside(drawn, model.signs) > width:
         return None
     return [_one_line(model.forward, width), *beside(drawn, model.signs)]
 
 
-def _squeezed(model: StepModel, width: int, rows: int, columns: int) -> list[Line] | None:
+def _squeezed(model: StepModel, width: int, budget: Budget) -> list[Line] | None:
     """The multiplication side by side with its words cut, where whole words would take too much room and numbers do not."""
     gaps = sum(width_of((Span(f" {sign} " if sign else "  "),)) for sign in model.signs[: len(model.blocks) - 1])
     widest = (width - gaps) // len(model.blocks)
     for block in model.blocks:
         if block.array is not None:
             numbers = as_rows(block.array).shape[1] * CELL
-            if not fits(block.array, rows, columns) or numbers > widest:
+            if not budget.whole(block.array) or numbers > widest:
                 return None
-    drawn = _drawn(model.blocks, rows, columns, widest)
+    drawn = _drawn(model.blocks, budget, widest)
     above = [] if model.forward is None else [_one_line(model.forward, width)]
     return [*above, *beside(drawn, model.signs)]
 
@@ -128,17 +129,17 @@ def _one_line(block: Block, width: int) -> Line:
     return fit((*head, *inline(block.array, block.role.partition(".")[0], max(width - width_of(head), CELL))), width)
 
 
-def _stacked(model: StepModel, width: int, rows: int, columns: int) -> list[Line] | None:
+def _stacked(model: StepModel, width: int, budget: Budget) -> list[Line] | None:
     """One array above the other."""
     lines: list[Line] = [] if model.forward is None else [_one_line(model.forward, width)]
     for i, block in enumerate(model.blocks):
         if i and i - 1 < len(model.signs) and model.signs[i - 1]:
             lines.append((Span(model.signs[i - 1]),))
-        lines += [fit(row, width) for row in draw_block(block, rows, columns, widest=width).lines]
+        lines += [fit(row, width) for row in draw_block(block, budget, widest=width).lines]
     return lines
 
 
-def _totals(model: StepModel, width: int, rows: int, columns: int) -> list[Line]:
+def _totals(model: StepModel, width: int, budget: Budget) -> list[Line]:
     """The gradient before, what is added, and after: on one line if they fit, else as blocks."""
     if not model.totals:
         return []
@@ -149,7 +150,7 @@ def _totals(model: StepModel, width: int, rows: int, columns: int) -> list[Line]
     words: Line = (*head, *first, Span("  +  "), Span(added.title, "product"))
     if after.array is None:
         return [_headed((*words, Span(f"   {after.note}", "dim")), model.contribution, width)]
-    whole = all(b.array is None or fits(b.array, 1, columns) for b in model.totals)
+    whole = all(b.array is None or budget._replace(rows=1).whole(b.array) for b in model.totals)
     if whole:
         start = first if before.array is None else entry_lines(before.array, "upstream")[0]
         shown = before.array is not None and added.array is not None
@@ -163,7 +164,7 @@ def _totals(model: StepModel, width: int, rows: int, columns: int) -> list[Line]
         return [_headed(words, model.contribution, width)]
     if before.array is None:
         blocks, signs = blocks[:1], ()
-    drawn = _drawn(tuple(blocks), rows, columns, max(width // 3, 2 * CELL))
-    if all(b.array is None or fits(b.array, rows, columns) for b in blocks) and width_beside(drawn, signs) <= width:
+    drawn = _drawn(tuple(blocks), budget, max(width // 3, 2 * CELL))
+    if all(b.array is None or budget.whole(b.array) for b in blocks) and width_beside(drawn, signs) <= width:
         return [_headed(words, model.contribution, width), *beside(drawn, signs)]
     return [_headed(words, model.contribution, width), *[_one_line(block, width) for block in blocks]]

@@ -258,6 +258,7 @@ class StepperScreen(Screen[None]):
         """Switches stopping inside a multiplication on and off."""
         self.debugger.detail = not self.debugger.detail
         state = "on: step also stops inside a multiplication" if self.debugger.detail else "off"
+        self.show_all()
         self.say(f"Detail is {state}.")
 
     # Playing
