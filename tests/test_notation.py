@@ -356,7 +356,7 @@ class Reader:
             if kind == "infix":
                 self.take()
                 kind, text, _ = self.peek()
-                assert kind in ("number", "name", "call", "opening"), "a · is for numbers, and for a factor times itself"
+                assert kind != "infix", "a · is for numbers, and for a factor times itself"
             else:
                 assert kind != "number", "a 2"
             if text in ("Σ", "mean") and kind == "name":
