@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 from rich.segment import Segment
 from textual import events
 from textual.binding import Binding, BindingType
+from textual.filter import ANSIToTruecolor
 from textual.geometry import Region, Size
 from textual.message import Message
 from textual.strip import Strip
@@ -68,7 +69,44 @@ def changes(before: Sequence[Line], after: Sequence[Line], width: int) -> list[R
     return [Region(0, y, changed(old, new, width), 1) for y, (old, new) in enumerate(zip(before, after, strict=True)) if old != new]
 
 
-class Bar(Widget):
+class Rows(Widget):
+    """A widget that draws its rows itself, border and all, and keeps them: Textual need not style, filter and join them.
+
+    A row is the line that ``row(y)`` answers; as long as it is the same object, its strip is the same too.
+    """
+
+    def __init__(self, **arguments: Any) -> None:
+        super().__init__(**arguments)
+        self._strips: dict[int, tuple[Line, int, Palette, Strip]] = {}
+
+    def row(self, y: int) -> Line:
+        """The line that stands in row ``y`` of the widget."""
+        raise NotImplementedError
+
+    def render_line(self, y: int) -> Strip:
+        """One row as a strip."""
+        return self._strip(y, palette_of(self))
+
+    def _strip(self, y: int, palette: Palette) -> Strip:
+        line, width = self.row(y), self.outer_size.width
+        known = self._strips.get(y)
+        if known is None or known[0] is not line or known[1:3] != (width, palette):
+            known = self._strips[y] = (line, width, palette, strip_of(line, width, palette))
+        return known[3]
+
+    def render_lines(self, crop: Region) -> list[Strip]:
+        """Rows of a part of the widget; what a filter must change, such as all colours, goes the usual way."""
+        if any(not isinstance(line_filter, ANSIToTruecolor) for line_filter in self.get_line_filters()):
+            return super().render_lines(crop)
+        start, end = crop.column_span
+        palette = palette_of(self)
+        strips = [self._strip(y, palette) for y in crop.line_range]
+        if (start, end) == (0, self.outer_size.width):
+            return strips
+        return [strip.crop(start, end) for strip in strips]
+
+
+class Bar(Rows):
     """One or more lines without a border: the header, the timeline, the footer."""
 
     DEFAULT_CSS = "Bar { height: 1; }"
@@ -94,20 +132,22 @@ class Bar(Widget):
     def _laid_out(self, width: int) -> list[Line]:
         self._width = width
         lines = self._draw(self._model, width) if self._model is not None and width else []
-        self._lines = [padded(fit(line, width), width) for line in lines]
+        made = [padded(fit(line, width), width) for line in lines]
+        known = self._lines if len(self._lines) == len(made) else made
+        self._lines = [old if old == new else new for old, new in zip(known, made, strict=True)]
         return self._lines
 
     def on_resize(self) -> None:
         """Draws for another width."""
         self._laid_out(self.outer_size.width)
 
-    def render_line(self, y: int) -> Strip:
+    def row(self, y: int) -> Line:
         """One line; the first time, and for another width, all of them are made."""
         lines = self._lines if self._lines and self._width == self.outer_size.width else self._laid_out(self.outer_size.width)
-        return strip_of(lines[y] if y < len(lines) else BLANK, self.outer_size.width, palette_of(self))
+        return lines[y] if y < len(lines) else BLANK
 
 
-class Panel(Widget, Generic[Model], can_focus=True):
+class Panel(Rows, Generic[Model], can_focus=True):
     """A bordered panel that draws one frozen model as lines. ``number`` is the key that focuses it.
 
     It draws its own border and scrolls by itself, so that a new title or another line in sight is a changed line like any
@@ -248,12 +288,12 @@ class Panel(Widget, Generic[Model], can_focus=True):
         rows = [reused[y] if y in reused else (side, *padded(fit(line, width), width), blank) for y, line in enumerate(inside)]
         return [top, *rows, bottom]
 
-    def render_line(self, y: int) -> Strip:
+    def row(self, y: int) -> Line:
         """One row of what is in sight."""
         if self._laid_out_for != self.outer_size:
             self.lay_out()
         rows = self._on_screen
-        return strip_of(rows[y] if y < len(rows) else BLANK, self.outer_size.width, palette_of(self))
+        return rows[y] if y < len(rows) else BLANK
 
     # Moving
 
