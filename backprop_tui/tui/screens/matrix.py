@@ -25,7 +25,8 @@ from textual.strip import Strip
 
 from backprop_tui.format import ArraySummary, cell_width, clean, cut, number, shade, shape_text, style_for, summary
 from backprop_tui.ops.op import Array
-from backprop_tui.tui.panels.base import Bar, palette_of, strip_of
+from backprop_tui.tui.panels.base import Bar
+from backprop_tui.tui.panels.rows import palette_of, strip_of
 from backprop_tui.view.text import BLANK, Line, Span, fit, width_of, wrapped
 
 #: The figures of an array of more entries are computed in a thread; its style is chosen from about so many.
