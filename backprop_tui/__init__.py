@@ -29,13 +29,23 @@ imports only from what stands above it here; nothing outside ``tui`` imports Tex
     plan            graph → the ordered steps of a run
     steps           one step of a recording, made when somebody asks
     recording       executes planned steps and keeps what each did; State at any position
+    layout          to which phases, lines and calls the steps of a plan belong
+    facts           stops on facts: nan, zero, small and large gradients, fan-out, kinks
+    conditions      expressions held to a step: conditions and watches
+    breakpoints     where to stop: places, facts, changes
+    stops           at which steps of a recording each of them stops
     wording         what nodes and derivatives are called in one scenario
     library         the bundled scenarios, as the picker and `list` show them
     debugger        the position and the moves
-    study/          the chain rule along a way, claims, the numerical check
-    commands        every command once: keys, group, help, action
-    view/           Debugger → frozen models of the panels, in plain text and numbers
+    whatif          changes of values: a second recording that goes its own way
     export/         the trace as text and JSON lines
+    study/          the chain rule along a way, claims, the numerical check
+    session         what a person does with a run: watches, bookmarks, notes, search
+    actions         what the commands do to a session, and what they say
+    commands        every command once: keys, group, help, what it does
+    console         lines of commands, read and carried out
+    completion      what a line of commands could go on with
+    view/           Debugger → frozen models of the panels, in plain text and numbers
     tui/            the screen
     cli             the command line
 """

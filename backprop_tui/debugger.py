@@ -7,15 +7,28 @@ the position changed.
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from typing import Literal
 
+from backprop_tui.breakpoints import from_scenario
 from backprop_tui.errors import CommandError, did_you_mean
-from backprop_tui.plan import PHASES, Phase, Place
+from backprop_tui.layout import Layout
+from backprop_tui.plan import PHASES, Place
 from backprop_tui.recording import Recording, State
 from backprop_tui.scenario import Scenario
 from backprop_tui.steps import BackwardStep, Step
+from backprop_tui.stops import CHUNK, Stops
 
 Stage = Literal["upstream", "local", "product", "sum", "accumulate"]
+
+
+def exhausted(parts: Generator[int, None, bool]) -> bool:
+    """Carries a move in parts to its end and answers what it answers."""
+    while True:
+        try:
+            next(parts)
+        except StopIteration as end:
+            return bool(end.value)
 
 
 class Debugger:
@@ -23,10 +36,18 @@ class Debugger:
 
     def __init__(self, scenario: Scenario) -> None:
         self.scenario = scenario
-        self.recording = Recording(scenario)
-        self.plan = self.recording.plan
+        #: The recordings: the first is the scenario's own, each other one comes of a change.
+        self.recordings = [Recording(scenario)]
+        self._run = self.recordings[0]
+        #: What was changed to make a recording, as it was written.
+        self.changes: dict[Recording, str] = {}
+        self.plan = self._run.plan
         self.graph = self.plan.graph
+        self.layout = Layout(self.plan)
         self._position = 0
+        self.stops = Stops([from_scenario(given, number) for number, given in enumerate(scenario.breakpoints, 1)])
+        #: Why the last move stopped where it did, in words; nothing where it just arrived.
+        self.reason = ""
         self._stage: int | None = None
         self._detail = False
 
@@ -41,6 +62,46 @@ class Debugger:
         return self.plan.total
 
     @property
+    def run(self) -> Recording:
+        """The recording that is stepped through."""
+        return self._run
+
+    @property
+    def run_number(self) -> int:
+        """Which of the recordings it is, from 1."""
+        return self.recordings.index(self._run) + 1
+
+    def add_run(self, run: Recording, change: str) -> None:
+        """Goes on in a recording that was forked at the position; ``change`` says what is another there."""
+        self.recordings.append(run)
+        self.changes[run] = change
+        self._switch(run)
+
+    def drop_run(self) -> None:
+        """Goes back to the recording that the present one was forked from, and forgets this one. Needs a fork."""
+        run, parent = self._run, self._run.parent
+        assert parent is not None
+        self._switch(parent if parent in self.recordings else self.recordings[0])
+        self.recordings.remove(run)
+
+    def switch(self, number: int) -> None:
+        """Goes on in another of the recordings, at the same position. Raises CommandError."""
+        if not 1 <= number <= len(self.recordings):
+            raise CommandError(f"there is no recording {number}: there are 1 to {len(self.recordings)}")
+        self._switch(self.recordings[number - 1])
+
+    def _switch(self, run: Recording) -> None:
+        self._run = run
+        run.advance(self._position)
+        self._stage = None
+        self.reason = ""
+
+    @property
+    def recording(self) -> Recording:
+        """The recording that executed the current step: before a fork, the one that was forked."""
+        return self._run.owner(self._position)
+
+    @property
     def place(self) -> Place | None:
         """Where the step just executed stands; None at the start."""
         return self.plan.place(self._position) if self._position else None
@@ -48,12 +109,12 @@ class Debugger:
     @property
     def current(self) -> Step | None:
         """The step just executed; None at the start."""
-        return self.recording.step(self._position) if self._position else None
+        return self._run.step(self._position) if self._position else None
 
     @property
     def state(self) -> State:
         """Values and gradients at the position; inside a multiplication, as they were before it."""
-        return self.recording.state(self._position - (self._stage is not None))
+        return self._run.state(self._position - (self._stage is not None))
 
     @property
     def detail(self) -> bool:
@@ -82,7 +143,8 @@ class Debugger:
 
     def _move(self, position: int) -> bool:
         position = max(0, min(position, self.total))
-        self.recording.advance(position)
+        self._run.advance(position)
+        self.reason = ""
         moved = position != self._position or self._stage is not None
         self._position = position
         self._stage = None
@@ -113,10 +175,10 @@ class Debugger:
         """To the end of the line of the program that comes next, over its calls."""
         if self._position >= self.total:
             return False
-        level = self._level(self._position)
-        group = self._group(self._position + 1, level)
+        level = self.layout.level(self._position)
+        group = self.layout.group(self._position + 1, level)
         position = self._position + 1
-        while position < self.total and self._group(position + 1, level) == group:
+        while position < self.total and self.layout.group(position + 1, level) == group:
             position += 1
         return self._move(position)
 
@@ -124,10 +186,10 @@ class Debugger:
         """Back before the line just executed, over its calls: where `next` would have come from."""
         if self._position <= 0:
             return False
-        level = self._level(self._position)
-        group = self._group(self._position, level)
+        level = self.layout.level(self._position)
+        group = self.layout.group(self._position, level)
         position = self._position - 1
-        while position > 0 and self._group(position, level) == group:
+        while position > 0 and self.layout.group(position, level) == group:
             position -= 1
         return self._move(position)
 
@@ -135,34 +197,57 @@ class Debugger:
         """Out of the call, or to the end of the phase."""
         if self._position >= self.total:
             return False
-        depth = self._depth(self._position + 1)
+        depth = self.layout.depth(self._position + 1)
         if depth == 0:
-            return self._move(self._phase_end(self._position + 1))
-        return self._move(self._run_of_frame(self._position + 1)[1])
+            return self._move(self.layout.phase_end(self._position + 1))
+        return self._move(self.layout.run_of_frame(self._position + 1)[1])
 
     def finish_back(self) -> bool:
         """Back before the call, or to the start of the phase."""
         if self._position <= 0:
             return False
-        if self._depth(self._position) == 0:
-            return self._move(self._phase_start(self._position) - 1)
-        return self._move(self._run_of_frame(self._position)[0] - 1)
+        if self.layout.depth(self._position) == 0:
+            return self._move(self.layout.phase_start(self._position) - 1)
+        return self._move(self.layout.run_of_frame(self._position)[0] - 1)
 
     def continue_(self) -> bool:
         """To the next stop, or to the end."""
-        return self._move(self.total)
+        return exhausted(self.travel(forward=True))
 
     def reverse_continue(self) -> bool:
         """Back to the stop before, or to the start."""
-        return self._move(0)
+        return exhausted(self.travel(forward=False))
+
+    def travel(self, *, forward: bool) -> Generator[int, None, bool]:
+        """Continue or reverse-continue, in parts: yields how far it has looked, so that one may stop it in between.
+
+        It moves only at its end, and answers whether it did.
+        """
+        start = self._position
+        if forward and start >= self.total:
+            return self._move(start)
+        found = yield from self.stops.search(self._run, start, forward=forward)
+        if found is None:
+            # the run is executed in parts too: nothing may have asked for it yet
+            for at in range(len(self._run), self.total if forward else 0, CHUNK):
+                self._run.advance(at)
+                yield at
+        moved = self._move(found if found is not None else self.total if forward else 0)
+        self.reason = self.why()
+        return moved
+
+    def why(self) -> str:
+        """Which stops hold at the position, in words, with the count of their hits; nothing where none does."""
+        found = self.stops.at(self._run, self._position) if self._position else []
+        return "; ".join(f"breakpoint {b.number}, {b.words}, {hits.count(self._position)}" for b, hits in found)
 
     def next_phase(self) -> bool:
         """To the end of the phase that comes next: its last step is the last one done."""
-        return self._move(self._phase_end(min(self._position + 1, self.total)))
+        return self._move(self.layout.phase_end(min(self._position + 1, self.total)))
 
     def previous_phase(self) -> bool:
         """Back to the phase boundary before the position."""
-        return self._move(self._phase_start(self._position) - 1 if self._position else 0)
+        return self._move(self.layout.phase_start(self._position) - 1 if self._position else 0)
 
     def home(self) -> bool:
         """To the start, before anything is executed."""
@@ -233,73 +318,3 @@ class Debugger:
         if last < 1:
             return 0
         return self.plan.step_of(iteration, "backward", last - 1)
-
-    # Where the steps belong
-
-    def _phase_end(self, step: int) -> int:
-        place = self.plan.place(step)
-        return self.plan.step_of(place.iteration, place.phase, self.plan.phase_steps(place.phase) - 1)
-
-    def _phase_start(self, step: int) -> int:
-        place = self.plan.place(step)
-        return self.plan.step_of(place.iteration, place.phase)
-
-    def _statement(self, step: int) -> int | None:
-        """The execution of a statement that a step belongs to; None for seed and update steps."""
-        place = self.plan.place(step)
-        if place.phase not in ("forward", "backward"):
-            return None
-        return self.graph.statement_of[self.plan.node_at(place) - self.graph.leaves]
-
-    def _depth(self, step: int) -> int:
-        statement = self._statement(step)
-        return 0 if statement is None else self.graph.frames[self.graph.statements[statement].frame].depth
-
-    def _level(self, position: int) -> int:
-        """The depth of calls one stands in at a position: that of the frame that both neighbouring steps are in."""
-        if position <= 0 or position >= self.total:
-            return 0
-        mine, other = self._frames(position), self._frames(position + 1)
-        if self.plan.place(position).phase != self.plan.place(position + 1).phase:
-            return 0
-        depth = 0
-        while depth + 1 < min(len(mine), len(other)) and mine[depth + 1] == other[depth + 1]:
-            depth += 1
-        return depth
-
-    def _frames(self, step: int) -> list[int]:
-        """The frames a step is executed in, from the program in."""
-        statement = self._statement(step)
-        frame = 0 if statement is None else self.graph.statements[statement].frame
-        chain = [frame]
-        while chain[-1]:
-            chain.append(self.graph.frames[chain[-1]].parent)
-        return chain[::-1]
-
-    def _group(self, step: int, level: int) -> tuple[int, Phase, int]:
-        """What a line is, seen from a depth of calls: the iteration, the phase, and the statement executed there."""
-        place = self.plan.place(step)
-        statement = self._statement(step)
-        if statement is None:
-            return place.iteration, place.phase, -1 - place.index
-        frame = self.graph.frames[self.graph.statements[statement].frame]
-        while frame.depth > level:
-            statement, frame = frame.statement, self.graph.frames[frame.parent]
-        return place.iteration, place.phase, statement
-
-    def _run_of_frame(self, step: int) -> tuple[int, int]:
-        """The first and the last step of the call that a step is in, in its phase."""
-        frames = self._frames(step)
-        depth, frame = len(frames) - 1, frames[-1]
-        start, end = self._phase_start(step), self._phase_end(step)
-
-        def inside(other: int) -> bool:
-            chain = self._frames(other)
-            return len(chain) > depth and chain[depth] == frame
-
-        first = last = step
-        while first > start and inside(first - 1):
-            first -= 1
-        while last < end and inside(last + 1):
-            last += 1
-        return first, last

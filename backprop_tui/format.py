@@ -299,6 +299,22 @@ def summary(array: npt.ArrayLike) -> ArraySummary:
     return ArraySummary(shape, low, high, min(max(_scaled(mean, scale), low), high), _scaled(norm, scale), nans, infs, zeros)
 
 
+#: Of an array with more entries, a line of text gives the summary.
+MOST_IN_TEXT = 64
+
+
+def array_text(value: npt.ArrayLike) -> str:
+    """An array on one line; a large one as its shape, extremes, mean and norm."""
+    array = np.asarray(value)
+    return ", ".join(summary(array).lines()) if array.size > MOST_IN_TEXT else _nested(array)
+
+
+def _nested(array: npt.NDArray[Any]) -> str:
+    if array.ndim == 0:
+        return plain(array[()])
+    return "[" + ", ".join(_nested(row) for row in array) + "]"
+
+
 def _scaled(value: float, power: int) -> float:
     try:
         return math.ldexp(value, power)

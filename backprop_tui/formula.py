@@ -9,13 +9,13 @@ from __future__ import annotations
 import ast
 import math
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from backprop_tui.errors import ProgramError, ShapeError, did_you_mean
 from backprop_tui.language import NAMED_NUMBERS, Instruction, Text, lower, options_of
-from backprop_tui.ops.op import Array, Call
+from backprop_tui.ops.op import Array, Call, Shape
 
 #: What an array of a formula may have at most; a program's are held to the limits of its run.
 MOST_AXES, MOST_ENTRIES = 64, 2**27
@@ -39,6 +39,8 @@ class Formula:
     gradients: tuple[str, ...]
     _text: Text
     _code: tuple[Instruction, ...]
+    #: What each instruction comes to for operands of certain shapes: made once, for conditions that are held to many steps.
+    _kernels: dict[tuple[object, ...], Callable[..., Array]] = field(default_factory=dict, compare=False, repr=False)
 
     def evaluate(
         self,
@@ -48,7 +50,7 @@ class Formula:
     ) -> Array:
         """The formula's value. Raises ShapeError, with the place in the formula, where shapes do not conform."""
         stack: list[Array] = []
-        for step in self._code:
+        for place, step in enumerate(self._code):
             if step.kind == "number":
                 stack.append(np.float64(step.number))  # type: ignore[arg-type]  # a NumPy scalar is an Array here
             elif step.kind == "name":
@@ -57,17 +59,21 @@ class Formula:
                 assert gradient is not None
                 stack.append(gradient(step.name))
             else:
-                operands = [np.asarray(a)[()] for a in stack[len(stack) - step.arity :]]
+                operands = [a if isinstance(a, np.generic) else np.asarray(a)[()] for a in stack[len(stack) - step.arity :]]
                 del stack[len(stack) - step.arity :]
-                stack.append(self._apply(step, operands, functions))
+                if step.kind == "call":
+                    stack.append(np.asarray(functions[step.name](*operands)))
+                    continue
+                shapes = tuple([a.shape for a in operands])
+                kernel = self._kernels.get((place, shapes))
+                if kernel is None:
+                    kernel = self._kernels[place, shapes] = self._bound(step, shapes)
+                stack.append(kernel(*operands))
         return stack[0]
 
-    def _apply(self, step: Instruction, operands: list[Array], functions: Mapping[str, Callable[..., Array]]) -> Array:
-        if step.kind == "call":
-            return np.asarray(functions[step.name](*operands))
+    def _bound(self, step: Instruction, shapes: tuple[Shape, ...]) -> Callable[..., Array]:
         assert step.op is not None
         options = options_of(self._text, step, {}) if step.kind == "index" or step.op.options else {}
-        shapes = tuple(np.shape(a) for a in operands)
         try:
             call = Call(shapes, step.op.shape(shapes, options), options)
             if len(call.out) > MOST_AXES or math.prod(call.out) > MOST_ENTRIES:
@@ -76,7 +82,7 @@ class Formula:
             error.source = self._text.text[step.span[0] : step.span[1]]
             error.line, error.column = 1, step.span[0] + 1
             raise
-        return step.op.bind(call)(*operands)
+        return step.op.bind(call)
 
 
 def parse(

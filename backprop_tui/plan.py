@@ -60,6 +60,8 @@ class Plan:
         #: Which update step, counted from 0, is a parameter's.
         self.update_of = {node: index for index, node in enumerate(self.updated)}
         self.packs: list[tuple[int, ...]] = []
+        #: The rule of each kind of multiplication, by its call and operand, and which operands it reads (−1: the result).
+        self._rules: dict[tuple[int, int], tuple[LocalDerivative, tuple[int, ...]]] = {}
         self._link_forward()
         self._link_backward()
         self.forward_steps = len(graph.ops)
@@ -189,12 +191,16 @@ class Plan:
         """The local derivative of the ``index``-th backward step, its call, and the nodes whose values it reads."""
         node, slot = self.sources[index], self.slots[index]
         graph = self.graph
-        call, op = graph.call_of(node), graph.op_of(node)
-        derivative = op.derivative(call, slot)
-        assert derivative is not None
-        operands = graph.operands_of(node)
-        reads = tuple(node if n == "out" else operands[op.operands.index(n)] for n in derivative.reads)
-        return derivative, call, reads
+        call = graph.calls[node - graph.leaves]
+        known = self._rules.get((id(call), slot))
+        if known is None:
+            op = graph.op_of(node)
+            derivative = op.derivative(call, slot)
+            assert derivative is not None
+            places = tuple(NONE if name == "out" else op.operands.index(name) for name in derivative.reads)
+            known = self._rules[id(call), slot] = (derivative, places)
+        start = graph.first_operand[node - graph.leaves]
+        return known[0], call, tuple([node if place == NONE else graph.operands[start + place] for place in known[1]])
 
     def summed_axes(self, index: int) -> tuple[int, ...]:
         """The axes over which the ``index``-th backward step sums because its operand was broadcast."""

@@ -2,6 +2,9 @@
 
 A recording is only written forward. It keeps the values of the nodes and what each backward step wrote into a gradient;
 whatever else a step shows is computed from these when somebody looks. What it hands out is read-only.
+
+What if a value were another one? `Recording.forked` makes a second recording that shares everything up to a position with
+the first and goes its own way from there: what lies before the fork is the first one's to answer for, and stays.
 """
 
 from __future__ import annotations
@@ -14,7 +17,7 @@ import numpy as np
 
 from backprop_tui.graph import Graph
 from backprop_tui.ops.op import Array
-from backprop_tui.plan import AS_IT_IS, NO_READ, NONE, Plan, plan_of
+from backprop_tui.plan import AS_IT_IS, MANY, NO_READ, NONE, Plan, plan_of
 from backprop_tui.scenario import Scenario
 from backprop_tui.steps import Step, frozen, step_at
 
@@ -38,6 +41,10 @@ class Recording:
         self._dtype = np.float32 if scenario.precision == "float32" else np.float64
         self._iterations: list[Iteration] = []
         self._executed = 0
+        self.learning_rate = self.plan.learning_rate
+        #: The recording this one was forked from, and after how many steps.
+        self.parent: Recording | None = None
+        self.fork = 0
 
     def __len__(self) -> int:
         return self._executed
@@ -93,7 +100,7 @@ class Recording:
             self._backward(iteration, max(start - begin, 0), min(stop - begin, backward))
         for k in range(max(start - begin - backward, 0), stop - begin - backward):
             parameter = plan.updated[k]
-            after = iteration.values[parameter] - plan.learning_rate * self._gradient(iteration, parameter)
+            after = iteration.values[parameter] - self.learning_rate * self._gradient(iteration, parameter)
             iteration.updated.append(after)
 
     def _forward(self, values: list[Array], start: int, stop: int) -> None:
@@ -149,6 +156,17 @@ class Recording:
         """A gradient after the ``write``-th write of an iteration's backward pass; write 0 is the seed."""
         return frozen(self._iterations[iteration].written[write])
 
+    def contribution(self, iteration: int, index: int) -> Array:
+        """What the ``index``-th backward step of an iteration adds, computed as it was when it was executed."""
+        plan, kept = self.plan, self._iterations[iteration]
+        pull, upper, a, b = plan.pulls[index], plan.uppers[index], plan.reads[index], plan.more_reads[index]
+        upstream = kept.written[upper]
+        if pull is None:
+            return upstream
+        reads = plan.packs[b] if a == MANY else tuple(i for i in (a, b) if i >= 0)
+        with np.errstate(all="ignore"):
+            return pull(upstream, *[kept.values[i] for i in reads])
+
     def updated(self, iteration: int, index: int) -> Array:
         """The ``index``-th updated parameter after its update."""
         return frozen(self._iterations[iteration].updated[index])
@@ -162,24 +180,67 @@ class Recording:
         if not 1 <= number <= self.plan.total:
             raise IndexError(f"step {number} is not one of 1 to {self.plan.total}")
         self.advance(number)
-        return step_at(self, number)
+        return step_at(self.owner(number), number)
 
     def __iter__(self) -> Iterator[Step]:
-        return (step_at(self, number) for number in range(1, self._executed + 1))
+        return (step_at(self.owner(number), number) for number in range(1, self._executed + 1))
 
     def __getitem__(self, index: int) -> Step:
         if not -self._executed <= index < self._executed:
             raise IndexError(f"the recording has {self._executed} steps")
-        return step_at(self, index % self._executed + 1)
+        return self.step(index % self._executed + 1)
 
     def state(self, position: int) -> State:
         """Values and gradients as they stand after ``position`` steps, executed if they were not yet."""
         if not 0 <= position <= self.plan.total:
             raise IndexError(f"position {position} is not one of 0 to {self.plan.total}")
+        if self.parent is not None and position < self.fork:
+            return self.parent.state(position)
         self.advance(position)
         if not self._iterations:
             self._begin()
         return State(self, position)
+
+    # What if
+
+    def owner(self, step: int) -> Recording:
+        """The recording that executed a step: this one, or the one it was forked from."""
+        return self if self.parent is None or step > self.fork else self.parent.owner(step)
+
+    def forked(self, position: int) -> Recording:
+        """A recording that has done the same up to a position, and may do other things from there."""
+        if self.parent is not None and position < self.fork:
+            return self.parent.forked(position)
+        state = self.state(position)
+        new = Recording(self.scenario, self.plan)
+        new.parent, new.fork, new.learning_rate, new._executed = self, position, self.learning_rate, position
+        kept = self._iterations[state.iteration]
+        plan, done = self.plan, position - state.iteration * self.plan.period
+        written = max(0, min(done - plan.forward_steps, plan.backward_steps + 1))
+        new._iterations = [
+            *self._iterations[: state.iteration],
+            Iteration(
+                kept.values[: self.graph.leaves + min(done, plan.forward_steps)],
+                kept.written[:written],
+                kept.updated[: max(0, done - (plan.period - plan.update_steps))],
+            ),
+        ]
+        return new
+
+    def change_value(self, node: int, value: Array) -> None:
+        """Changes a value at the fork, before anything after it is executed."""
+        index = self.plan.update_of.get(node)
+        kept = self._iterations[-1]
+        if index is not None and index < len(kept.updated):
+            kept.updated[index] = value
+        else:
+            kept.values[node] = value
+
+    def change_gradient(self, node: int, gradient: Array) -> None:
+        """Changes a gradient, as far as it has accumulated, at the fork."""
+        write = State(self, self.fork).write(node)
+        assert write is not None
+        self._iterations[-1].written[write] = gradient
 
     # What a finished run comes to
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from backprop_tui.ops.op import Array, Call, How, LocalDerivative, Shape, product_shape, summed_axes, unbroadcast
+from backprop_tui.ops.op import Array, Call, How, LocalDerivative, Shape, product_shape, summed_axes
 from backprop_tui.plan import Phase, Place
 
 if TYPE_CHECKING:
@@ -162,10 +162,9 @@ class BackwardStep(_OpStep):
         """The local derivative: for `elementwise` in the result's shape, else as its rule gives it."""
         with np.errstate(all="ignore"):
             local = np.asarray(self.derivative.value(*self.read_values))
-        if self.how == "elementwise":
-            local = np.broadcast_to(local, self.call.out)
-        elif self.how == "broadcast":
-            local = np.broadcast_to(local, self.product_shape)
+        wanted = {"elementwise": self.call.out, "broadcast": self.product_shape}.get(self.how, local.shape)
+        if local.shape != wanted:
+            local = np.broadcast_to(local, wanted)
         return frozen(local[()])
 
     @property
@@ -214,9 +213,8 @@ class BackwardStep(_OpStep):
 
     @cached_property
     def contribution(self) -> Array:
-        """What the step adds to the operand's gradient."""
-        with np.errstate(all="ignore"):
-            return frozen(unbroadcast(np.asarray(self.product), self.call.shapes[self.slot])[()])
+        """What the step adds to the operand's gradient: the product, summed over its broadcast axes."""
+        return frozen(self._recording.contribution(self.iteration, self._place.index))
 
     @property
     def before(self) -> Array | None:

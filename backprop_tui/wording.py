@@ -9,6 +9,7 @@ from backprop_tui.format import clean
 from backprop_tui.notation import ATOM, Term, pretty_term
 from backprop_tui.ops import CALLABLE
 from backprop_tui.ops.op import show_option
+from backprop_tui.plan import Place, Plan
 from backprop_tui.scenario import Scenario
 from backprop_tui.steps import BackwardStep
 from backprop_tui.symbols import pretty_name
@@ -89,6 +90,15 @@ class Wording:
     def definition(self, node: int) -> str:
         """The right-hand side of an application, with the real names: inside a call, what the parameters stand for."""
         return self._applied(node).text
+
+    def step(self, plan: Plan, place: Place) -> str:
+        """What a step is about, as the list of steps has it."""
+        node = plan.node_at(place)
+        if place.phase == "backward":
+            return f"{self.name(node)} → {self.name(plan.targets[place.index])}"
+        if place.phase == "forward":
+            return self.name(node) if self.graph.names.get(node) is None else f"{self.name(node)} = {self.definition(node)}"
+        return f"∂{self.loss}/∂{self.loss} = 1" if place.phase == "seed" else self.name(node)
 
     def gradient(self, node: int) -> str:
         """∂L/∂node."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from pathlib import Path
 
@@ -9,7 +10,8 @@ import pytest
 from textual.binding import Binding
 from textual.keys import Keys
 
-from backprop_tui.commands import BY_NAME, COMMANDS, Command, key_text, keys_text, markdown_table
+from backprop_tui.commands import BY_NAME, COMMANDS, GROUPS, Command, key_text, keys_text, markdown_table
+from backprop_tui.console import find
 from backprop_tui.tui.panels.base import Panel
 from backprop_tui.tui.screens.help import text as help_text
 from backprop_tui.tui.screens.stepper import StepperScreen, binding
@@ -19,15 +21,17 @@ every_command = pytest.mark.parametrize("command", COMMANDS, ids=lambda command:
 
 
 @every_command
-def test_a_command_has_a_key_a_group_and_help(command: Command) -> None:
-    assert command.keys
-    assert command.group in ("Move", "Jump", "Look", "Program")
+def test_a_command_has_a_group_and_help(command: Command) -> None:
+    assert command.group in GROUPS
     assert command.help
     assert command.help[0].islower()
     assert not command.help.endswith(".")
     assert command.name.isidentifier()
     assert len(command.short) <= 12
     assert f"  {command.help}\n" in help_text()
+    if command.takes or not command.keys:
+        assert f":{command.name} {command.takes}".rstrip() + "\n" in help_text()
+    assert command.keys or command.act is not None
 
 
 def test_names_keys_and_helps_are_unique() -> None:
@@ -43,22 +47,25 @@ def test_names_keys_and_helps_are_unique() -> None:
 
 @every_command
 def test_a_command_moves_the_debugger_or_is_an_action_of_the_screen(command: Command) -> None:
-    action = getattr(StepperScreen, f"action_{command.name}", None)
-    assert (command.move is None) == callable(action)
+    action = vars(StepperScreen).get(f"action_{command.name}")
+    assert (command.move is None and command.act is None) == callable(action)
+    assert command.move is None or command.act is None
     bound = binding(command)
     assert bound.id == command.name
     assert bound.key == ",".join(command.keys)
-    assert bound.action == (command.name if command.move is None else f"move('{command.name}')")
+    assert bound.action == (command.name if callable(action) else f"do('{command.name}')")
 
 
 def test_every_action_of_the_screen_that_takes_no_argument_is_a_command_or_escape_or_enter() -> None:
     own = {name.removeprefix("action_") for name in vars(StepperScreen) if name.startswith("action_")}
-    assert own - {"move", "back", "choose"} == {command.name for command in COMMANDS if command.move is None}
+    of_the_screen = {command.name for command in COMMANDS if command.move is None and command.act is None}
+    assert own - {"do", "back", "choose", "remove"} == of_the_screen
 
 
 @every_command
 def test_keys_are_keys_that_textual_knows_and_terminals_can_send(command: Command) -> None:
-    known = {key.value for key in Keys} | {"plus", "minus", "question_mark", "left_square_bracket", "right_square_bracket"}
+    signs = {"plus", "minus", "question_mark", "left_square_bracket", "right_square_bracket"}
+    known = {key.value for key in Keys} | signs | {"slash", "comma", "full_stop", "apostrophe", "colon"}
     for key in command.keys:
         *modifiers, last = key.split("+")
         assert len(last) == 1 or last in known, key
@@ -76,7 +83,7 @@ def test_a_panels_own_keys_take_none_of_the_commands() -> None:
 
 def test_letters_come_before_function_keys() -> None:
     for command in COMMANDS:
-        assert not command.keys[0].startswith("f") or command.keys[0] == "f"
+        assert not any(re.fullmatch(r"f\d+", key) for key in command.keys[:1])
 
 
 @pytest.mark.parametrize(
@@ -104,9 +111,18 @@ def test_the_table_of_the_readme_is_made_from_the_commands() -> None:
     table = text.partition(start)[2].partition(end)[0].strip()
     assert table == markdown_table()
     rows = table.split("\n")
-    assert rows[0] == "| key | command |"
+    assert rows[0] == "| key | name | what it does |"
     assert len(rows) == len(COMMANDS) + 2
     for command, row in zip(COMMANDS, rows[2:], strict=True):
         assert row.endswith(f"| {command.help} |")
         assert all(f"`{key_text(key)}`" in row for key in command.keys)
-        assert row.replace("\\|", "").count("|") == 3
+        assert f"| `{command.name}` |" in row
+        assert row.replace("\\|", "").count("|") == 4
+
+
+@every_command
+def test_every_command_is_found_by_name_and_by_each_of_its_keys_on_the_command_line(command: Command) -> None:
+    assert find(command.name) is command
+    assert find(command.name.replace("_", "-")) is command
+    for key in command.keys:
+        assert find(key_text(key)) is command

@@ -174,7 +174,7 @@ def test_a_session_from_the_first_frame_to_quitting() -> None:
             opened.send("s")
             check(opened.wait_for(rf"step +{position} of 14(?s:.*)▸ *{position} "), position)
         opened.send("g")
-        opened.wait_for("Go to")
+        opened.wait_for(":go_to")
         opened.send("W2\r")
         check(opened.wait_for(r"step +12 of 14(?s:.*)▸ *12 "), 12)
         opened.send("\x1b[D")
@@ -253,7 +253,7 @@ def test_the_steps_drawn_one_by_one_make_the_picture_that_is_drawn_at_once() -> 
         for key in keys:
             opened.send(key)
         opened.send("g")
-        opened.wait_for("Go to")
+        opened.wait_for(":go_to")
         opened.send("17\r")
         stepped = opened.wait_for(r"step +17 of(?s:.*)▸ *17 ")
         for columns in (121, 120):

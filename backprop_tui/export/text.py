@@ -6,13 +6,11 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from backprop_tui.format import clean, plain, shape_text, summary
-from backprop_tui.ops.op import Array
+from backprop_tui.format import array_text, clean, plain, shape_text
 from backprop_tui.recording import Recording
 from backprop_tui.steps import BackwardStep, ForwardStep, SeedStep, Step, UpdateStep
 from backprop_tui.wording import Wording, wording_of
 
-MOST_ENTRIES = 64
 #: A full Jacobian of more entries is not made to be summarised.
 MOST_JACOBIAN = 1_000_000
 SIGNS = {
@@ -23,20 +21,6 @@ SIGNS = {
     "rearrange": "upstream, each entry put back where it came from",
     "dense": "upstream times the full Jacobian",
 }
-
-
-def array_text(value: Array) -> str:
-    """An array on one line; a large one as its shape, extremes, mean and norm."""
-    array = np.asarray(value)
-    if array.size > MOST_ENTRIES:
-        return ", ".join(summary(array).lines())
-    return _nested(array)
-
-
-def _nested(array: Array) -> str:
-    if array.ndim == 0:
-        return plain(array[()])
-    return "[" + ", ".join(_nested(row) for row in array) + "]"
 
 
 def step_lines(step: Step, wording: Wording) -> Iterator[str]:

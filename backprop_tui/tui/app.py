@@ -8,17 +8,18 @@ import os
 import signal
 from collections.abc import Iterable
 from typing import Any, ClassVar
+from weakref import WeakKeyDictionary
 
+from textual import events
 from textual.app import App, SystemCommand
 from textual.binding import BindingType
 from textual.screen import Screen
 
 from backprop_tui.commands import COMMANDS
-from backprop_tui.debugger import Debugger
 from backprop_tui.errors import BackpropError
 from backprop_tui.format import clean
 from backprop_tui.scenario import Limits, Scenario, load
-from backprop_tui.tui.screens.stepper import StepperScreen
+from backprop_tui.tui.screens.stepper import StepperScreen, binding
 from backprop_tui.tui.theme import DARK, LIGHT
 
 
@@ -35,6 +36,7 @@ class BackpropApp(App[None]):
         self._scenario = scenario
         self._limits = limits or Limits()
         self.stepper: StepperScreen | None = None
+        self._pressed_on: WeakKeyDictionary[events.Key, Screen[Any]] = WeakKeyDictionary()
         self.register_theme(DARK)
         self.register_theme(LIGHT)
         self.theme = os.environ.get("TEXTUAL_THEME") or DARK.name
@@ -42,7 +44,7 @@ class BackpropApp(App[None]):
     def get_default_screen(self) -> Screen[None]:
         """The stepper, or the picker where no scenario was named."""
         if self._scenario is not None:
-            self.stepper = StepperScreen(Debugger(self._scenario))
+            self.stepper = StepperScreen(self._scenario)
             return self.stepper
         from backprop_tui.tui.screens.picker import PickerScreen
 
@@ -60,15 +62,28 @@ class BackpropApp(App[None]):
                 except (NotImplementedError, RuntimeError, ValueError):
                     return  # no signals on this platform, or not in the main thread
 
+    async def on_event(self, event: events.Event) -> None:
+        """Remembers for which screen a key was pressed: until it has come through the widgets, there may be another."""
+        if isinstance(event, events.Key) and not event.is_forwarded:
+            self._pressed_on[event] = self.screen
+        await super().on_event(event)
+
+    def on_key(self, event: events.Key) -> None:
+        """Keys pressed while the command line was being opened belong into it."""
+        screen = self.screen
+        write_ahead = getattr(screen, "write_ahead", None)  # the command line has it; it is imported when it is opened
+        if write_ahead is not None and self._pressed_on.get(event, screen) is not screen:
+            event.prevent_default()
+            write_ahead(event)
+
     def open_scenario(self, source: str) -> None:
         """Opens another scenario in place of the present one; what is wrong with it is said, and nothing is lost."""
         try:
-            scenario = load(source, limits=self._limits)
-            debugger = Debugger(scenario)
+            opened = StepperScreen(load(source, limits=self._limits))
         except BackpropError as error:
             self.notify(clean(str(error)), severity="error", timeout=10, markup=False)
             return
-        before, self.stepper = self.stepper, StepperScreen(debugger)
+        before, self.stepper = self.stepper, opened
         if before is not None:
             self.pop_screen()  # the picker, which lies over the present scenario
         if len(self.screen_stack) > 1:
@@ -83,7 +98,7 @@ class BackpropApp(App[None]):
         for command in COMMANDS:
             if command.name == "command_palette":
                 continue
-            action = f"move('{command.name}')" if command.move is not None else command.name
+            action = binding(command).action
 
             def run(action: str = action) -> None:
                 self.call_later(screen.run_action, action)

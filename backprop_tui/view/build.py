@@ -6,12 +6,12 @@ from functools import lru_cache
 
 import numpy as np
 
+from backprop_tui.conditions import nodes_of
 from backprop_tui.debugger import Debugger
 from backprop_tui.format import clean, shape_text
 from backprop_tui.graph import Graph
 from backprop_tui.plan import PHASES, Phase, Plan
 from backprop_tui.recording import State
-from backprop_tui.scenario import Note
 from backprop_tui.view.models import (
     HeaderModel,
     NotesModel,
@@ -106,12 +106,22 @@ def program_model(debugger: Debugger) -> ProgramModel:
     elif place and place.phase == "seed" and graph.loss >= graph.leaves:
         line = graph.line_of(graph.loss) - skipped
         marks.append((line, 0, len(lines[line - 1])))
-    stops = {b.line for b in debugger.scenario.breakpoints if b.line is not None}
-    for stop in debugger.scenario.breakpoints:
-        node_index = graph.resolve(stop.at) if stop.at else None
-        if node_index is not None and node_index >= graph.leaves:
-            stops.add(graph.line_of(node_index))
-    return ProgramModel(lines, tuple(marks), phase, frozenset(line - skipped for line in stops), tuple(calls))
+    on = {line - skipped for line in _stop_lines(debugger, on=True)}
+    off = {line - skipped for line in _stop_lines(debugger, on=False)} - on
+    return ProgramModel(lines, tuple(marks), phase, frozenset(on), tuple(calls), frozenset(off))
+
+
+def _stop_lines(debugger: Debugger, *, on: bool) -> set[int]:
+    """The lines of the program that breakpoints are about: their own, or where their name is computed."""
+    graph, lines = debugger.graph, set()
+    for stop in debugger.stops.breakpoints:
+        if stop.enabled != on:
+            continue
+        if stop.kind == "line":
+            lines.add(int(stop.target))
+        elif stop.kind in ("name", "value", "gradient"):
+            lines.update(graph.line_of(node) for node in nodes_of(graph, stop.target) if node >= graph.leaves)
+    return lines
 
 
 def steps_model(debugger: Debugger, wording: Wording) -> StepsModel:
@@ -120,17 +130,7 @@ def steps_model(debugger: Debugger, wording: Wording) -> StepsModel:
 
     def row(number: int) -> StepRow:
         place = plan.place(number)
-        node = wording.name(plan.node_at(place))
-        if place.phase == "backward":
-            return StepRow(number, "backward", f"{node} → {wording.name(plan.targets[place.index])}")
-        if place.phase == "forward":
-            index = plan.node_at(place)
-            if plan.graph.names.get(index) is None:
-                return StepRow(number, "forward", node)
-            return StepRow(number, "forward", f"{node} = {wording.definition(index)}")
-        if place.phase == "seed":
-            return StepRow(number, "seed", f"∂{wording.loss}/∂{wording.loss} = 1")
-        return StepRow(number, "update", node)
+        return StepRow(number, place.phase, wording.step(plan, place))
 
     return StepsModel(debugger.position, debugger.total, row)
 
@@ -201,27 +201,9 @@ def _no_gradient(plan: Plan, state: State, node: int) -> str:
     return "0: not in the loss"
 
 
-def notes_model(debugger: Debugger) -> NotesModel:
-    """The notes of this step, and what the scenario says of itself."""
+def notes_model(debugger: Debugger, typed: str = "") -> NotesModel:
+    """The notes of this step, what was typed in here, and what the scenario says of itself."""
     scenario = debugger.scenario
-    here = tuple(clean(note.text) for note in scenario.notes if _applies(debugger, note))
+    here = tuple(clean(note.text) for note in scenario.notes if debugger.layout.applies(note, debugger.place))
     about = clean(scenario.description, keep_newlines=True)
-    return NotesModel(here, about, clean(scenario.source), bool(scenario.notes))
-
-
-def _applies(debugger: Debugger, note: Note) -> bool:
-    place = debugger.place
-    if place is None or (note.phase is not None and note.phase != place.phase):
-        return False
-    graph, plan = debugger.graph, debugger.plan
-    node = plan.node_at(place)
-    if place.phase == "seed":
-        return False
-    if note.line is not None:
-        return place.phase in ("forward", "backward") and graph.line_of(node) == note.line
-    wanted = graph.resolve(note.node_name) if note.node_name else None
-    if wanted is None:
-        return False
-    if place.phase == "backward":
-        return wanted == plan.targets[place.index] or wanted == node == graph.loss
-    return wanted == node
+    return NotesModel(here, about, clean(scenario.source), bool(scenario.notes), clean(typed))

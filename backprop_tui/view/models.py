@@ -50,6 +50,8 @@ class ProgramModel(NamedTuple):
     breakpoints: frozenset[int]
     calls: tuple[int, ...]
     """The lines from which the frames one stands in were called."""
+    off: frozenset[int] = frozenset()
+    """The lines whose breakpoints are all switched off."""
 
 
 class StepRow(NamedTuple):
@@ -141,3 +143,59 @@ class NotesModel(NamedTuple):
     source: str
     elsewhere: bool = False
     """Whether there are notes at all."""
+    typed: str = ""
+    """What was typed in at this position."""
+
+
+class WatchRow(NamedTuple):
+    """One watch: its value before the step and after it; ``why`` says in words why there is none after it."""
+
+    number: int
+    text: str
+    before: Array | None
+    after: Array | None
+    why: str
+    changed: bool
+
+
+class WatchesModel(NamedTuple):
+    """The watches, in the order they were made."""
+
+    rows: tuple[WatchRow, ...]
+
+
+class StopRow(NamedTuple):
+    """One stop: ``number`` is None for one on a fact that was never switched on; ``here`` marks those that stop at the position."""
+
+    number: int | None
+    text: str
+    """How it is written on the command line."""
+    words: str
+    """What it is in words, where that is another thing."""
+    on: bool
+    hits: str
+    here: bool
+    name: str
+    """What the commands call it: its number, or the fact's name."""
+
+
+class StopsModel(NamedTuple):
+    """The breakpoints, then the stops on facts."""
+
+    rows: tuple[StopRow, ...]
+
+
+class CallRow(NamedTuple):
+    """One level of the call stack, the innermost first: what is called, the line it is at, the turns of its loops."""
+
+    name: str
+    line: int
+    turns: str
+    source: str
+
+
+class CallsModel(NamedTuple):
+    """The call stack; without calls, ``why`` says in words why there is none."""
+
+    rows: tuple[CallRow, ...]
+    why: str

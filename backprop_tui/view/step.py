@@ -140,7 +140,7 @@ def _seed(step: SeedStep, wording: Wording) -> StepModel:
 
 def _update(recording: Recording, step: UpdateStep, wording: Wording) -> StepModel:
     name, gradient = wording.name(step.node_index), wording.gradient(step.node_index)
-    rate, iterations = recording.plan.learning_rate, recording.plan.iterations
+    rate, iterations = recording.learning_rate, recording.plan.iterations
     change = np.asarray(step.after) - np.asarray(step.before)
     return StepModel(
         f"update {name}",

@@ -58,6 +58,14 @@ def timeline(model: TimelineModel, width: int) -> list[Line]:
     return [tuple(bar), tuple(names)]
 
 
+def progress(looked: int, total: int) -> FooterModel:
+    """What the last line says of what takes long."""
+    cells = 24
+    share = min(looked / total, 1.0) if total else 1.0
+    done = int(share * cells)
+    return FooterModel(f"Looking  {'█' * done}{'░' * (cells - done)}  {looked:,} of {total:,} steps  Esc stops")
+
+
 def footer(model: FooterModel, width: int) -> Line:
     """What is said for now; else the commands one needs most, as many as fit."""
     if model.message:

@@ -9,9 +9,11 @@ from backprop_tui.view.text import BLANK, Line, wrapped
 def draw(model: NotesModel, width: int, _height: int) -> list[Line]:
     """This step's notes first; without one, the scenario's description."""
     lines: list[Line] = []
+    if model.typed:
+        lines += [*wrapped(f"✎ {model.typed}", width, "strong"), BLANK]
     for note in model.here:
         lines += [*wrapped(note, width), BLANK]
-    if not model.here:
+    if not model.here and not model.typed:
         if not model.about and not model.source and not model.elsewhere:
             return wrapped("This scenario has no notes.", width, "dim")
         lines += [*wrapped("No note at this step.", width, "dim"), BLANK]

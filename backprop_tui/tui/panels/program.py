@@ -23,7 +23,7 @@ def draw(model: ProgramModel, width: int, _height: int) -> Lines:
 def _line(model: ProgramModel, number: int, mark: tuple[int, int] | None, width: int) -> Line:
     digits, role, text = len(str(len(model.lines))), ROLE[model.phase], model.lines[number - 1]
     arrow = ARROW[model.phase] if mark else "↳" if number in model.calls else " "
-    stop = "●" if number in model.breakpoints else " "
+    stop = "●" if number in model.breakpoints else "○" if number in model.off else " "
     gutter: Line = (
         Span(stop, "breakpoint"),
         Span(arrow, role),

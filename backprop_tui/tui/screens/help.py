@@ -2,17 +2,8 @@
 
 from __future__ import annotations
 
-from itertools import groupby
-from typing import ClassVar
-
-from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
-from textual.containers import VerticalScroll
-from textual.content import Content
-from textual.screen import ModalScreen
-from textual.widgets import Static
-
-from backprop_tui.commands import COMMANDS, keys_text
+from backprop_tui.commands import COMMANDS, GROUPS, keys_text
+from backprop_tui.tui.screens.output import TextScreen
 
 READING = """\
 What the colours mean, everywhere on the screen
@@ -22,46 +13,38 @@ What the colours mean, everywhere on the screen
   product         upstream times local: what is added to the operand's gradient
 The darker a cell's shade, the smaller its entry is beside the largest of its array.
 
-In a list: j and k or the arrows select, Enter or t runs there, a double click too.
-In enlarged arrays the cursor's cell shows its written-out sum."""
+In a list: j and k or the arrows select, Enter or t runs there, a double click too; b sets a
+breakpoint there. In Stops, Enter switches one on or off and Delete takes it away.
+In enlarged arrays the cursor's cell shows its written-out sum.
+
+The command line (:) takes every command by its name or its key, and what it takes after it:
+  :s 20                        twenty steps
+  :break 3                     stop at line 3, in both phases
+  :break W1 in backward        stop where W1 gets a gradient
+  :break op relu if max(abs(local)) == 0
+  :break change grad(W1)       stop where this gradient changes
+  :toggle nan-gradient         stop at the first nan or inf in a gradient
+  :edit W1[0, 1] = 0.5         what if? a second recording goes on from here
+  :watch norm(grad(W1))
+Conditions know value, grad, upstream, local, contribution and every name of the program."""
 
 
 def text() -> str:
     """Every command with its keys, by group, and how to read the screen."""
     lines: list[str] = []
-    ordered = sorted(COMMANDS, key=lambda command: ("Move", "Jump", "Look", "Program").index(command.group))
-    for group, commands in groupby(ordered, key=lambda command: command.group):
+    for group in GROUPS:
         lines.append(group)
-        lines += [f"  {keys_text(command):<12}  {command.help}" for command in commands]
+        for command in COMMANDS:
+            if command.group == group:
+                lines.append(f"  {keys_text(command):<12}  {command.help}")
+                if command.takes or not command.keys:
+                    lines.append(f"  {'':<12}    :{command.name} {command.takes}".rstrip())
         lines.append("")
     return "\n".join([*lines, READING])
 
 
-class HelpScreen(ModalScreen[None]):
+class HelpScreen(TextScreen):
     """Every key, and how to read the screen."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,q,question_mark,f1", "app.pop_screen", "close", show=False),
-        Binding("j", "scroll('down')", "down", show=False),
-        Binding("k", "scroll('up')", "up", show=False),
-    ]
-    DEFAULT_CSS = """
-    HelpScreen { align: center middle; background: $background 60%; }
-    #help { width: 92; max-width: 96%; height: 90%; border: round $accent; background: $panel; padding: 1 2; }
-    #help Static { height: auto; }
-    """
-
-    def compose(self) -> ComposeResult:
-        """The text, scrolled."""
-        with VerticalScroll(id="help") as box:
-            box.border_title = "Help"
-            box.border_subtitle = "Esc closes"
-            yield Static(Content(text()))
-
-    def action_scroll(self, direction: str) -> None:
-        """Scrolls by a line."""
-        box = self.query_one("#help", VerticalScroll)
-        if direction == "down":
-            box.scroll_down(animate=False)
-        else:
-            box.scroll_up(animate=False)
+    def __init__(self) -> None:
+        super().__init__("Help", text(), "question_mark,f1")

@@ -1,38 +1,41 @@
-"""The main screen: six panels, the header, the timeline, and the commands."""
+"""The main screen: the panels, the header, the timeline, and the commands."""
 
 from __future__ import annotations
 
 import asyncio
-from typing import Any, ClassVar
+from collections.abc import Generator
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Horizontal, Vertical
-from textual.content import Content
+from textual.containers import Container, Horizontal, Vertical
 from textual.screen import Screen
 from textual.timer import Timer
 from textual.widgets import Static
 
-from backprop_tui import view
+from backprop_tui import console, view
 from backprop_tui.commands import BY_NAME, COMMANDS, Command
-from backprop_tui.debugger import Debugger
 from backprop_tui.errors import CommandError
 from backprop_tui.format import clean
-from backprop_tui.tui.panels import bars, chain, notes, program, step, variables
+from backprop_tui.scenario import Scenario
+from backprop_tui.session import Session
+from backprop_tui.tui import arrangement, selection
+from backprop_tui.tui.arrangement import PANELS, SIDE
+from backprop_tui.tui.panels import bars, chain, notes, program, side, step, variables
 from backprop_tui.tui.panels.base import Bar, Panel, StepsPanel
+from backprop_tui.tui.work import AT_ONCE, SLICE, Work
 from backprop_tui.view.models import FooterModel
-from backprop_tui.wording import wording_of
+
+if TYPE_CHECKING:
+    from backprop_tui.tui.screens.prompt import PromptScreen
 
 SPEEDS = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0)
-SMALLEST = (60, 16)
-#: Below so many lines, the multiplication takes the room of the chain rule: what it shows comes first.
-LOW = 22
-PANELS = ("program", "steps", "step", "chain", "variables", "notes")
 
 
 def binding(command: Command) -> Binding:
     """A command's keys as Textual binds them; its id is the command's name."""
-    action = command.name if command.move is None else f"move('{command.name}')"
+    of_the_screen = command.move is None and command.act is None
+    action = command.name if of_the_screen else f"do('{command.name}')"
     return Binding(",".join(command.keys), action, command.help, show=False, id=command.name)
 
 
@@ -40,39 +43,25 @@ class StepperScreen(Screen[None]):
     """Steps through one scenario."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        *[binding(command) for command in COMMANDS],
-        Binding("escape", "back", "leave what is enlarged", show=False),
+        *[binding(command) for command in COMMANDS if command.keys],
+        Binding("escape", "back", "leave what is enlarged, stop what takes long", show=False),
         Binding("enter", "choose", "run to what is selected", show=False),
+        Binding("delete,backspace", "remove", "take away what is selected", show=False),
     ]
     SCOPED_CSS = False
-    DEFAULT_CSS = """
-    StepperScreen { background: $background; }
-    #timeline { height: 2; }
-    #body, #left, #right, #lower { height: 1fr; }
-    #left { width: 36; }
-    #right { width: 1fr; }
-    #program { height: auto; max-height: 45%; min-height: 5; }
-    #steps, #step { height: 1fr; }
-    #chain { height: 5; }
-    #lower { height: 12; }
-    #variables { width: 58; height: 1fr; }
-    #notes { width: 1fr; height: 1fr; }
-    #small { display: none; width: 1fr; height: 1fr; content-align: center middle; text-align: center; }
-    StepperScreen.wide #left { width: 54; }
-    StepperScreen.wide #variables { width: 2fr; }
-    StepperScreen.wide #chain { height: 7; }
-    StepperScreen.wide #lower { height: 22; }
-    StepperScreen.narrow #timeline { height: 1; }
-    StepperScreen.narrow #program { height: 5; min-height: 5; max-height: 5; }
-    StepperScreen.narrow #chain { height: 4; }
-    StepperScreen.low #program { height: 3; min-height: 3; max-height: 3; }
-    """
+    DEFAULT_CSS = arrangement.CSS
 
-    def __init__(self, debugger: Debugger) -> None:
+    def __init__(self, scenario: Scenario) -> None:
         super().__init__()
-        self.debugger = debugger
-        self.wording = wording_of(debugger.scenario)
+        self.session = Session(scenario)
+        self.debugger = self.session.debugger
+        self.wording = self.session.wording
         self.enlarged: str | None = None
+        #: Which panel stands at the lower right, where there is room for one.
+        self.side = "notes"
+        #: What was written on the command line.
+        self.history: list[str] = []
+        self._work: Work[Any] | None = None
         self._timer: Timer | None = None
         self._speed = 2
 
@@ -89,7 +78,11 @@ class StepperScreen(Screen[None]):
                 yield Panel(4, "Chain rule", chain.draw, id="chain")
                 with Horizontal(id="lower"):
                     yield Panel(5, "Variables", variables.Table().draw, selects=True, headings=1, id="variables")
-                    yield Panel(6, "Notes", notes.draw, id="notes")
+                    with Container(id="side"):
+                        yield Panel(6, "Notes", notes.draw, id="notes")
+                        yield Panel(7, "Watches", side.draw_watches, selects=True, id="watches")
+                        yield Panel(8, "Stops", side.draw_stops, selects=True, id="stops")
+                        yield Panel(9, "Calls", side.draw_calls, id="calls")
         yield Bar(bars.timeline, id="timeline")
         yield Bar(lambda model, width: [bars.footer(model, width)], id="footer")
 
@@ -138,47 +131,18 @@ class StepperScreen(Screen[None]):
             table = view.variables_model(debugger, wording)
             changed = [i for i, row in enumerate(table.rows) if row.value_changed or row.gradient_changed]
             panel.show(table, changed[0] + 1 if changed and not panel.has_focus else None)
+        elif name == "notes":
+            panel.show(view.notes_model(debugger, self.session.notes.get(debugger.position, "")))
+        elif name == "watches":
+            panel.show(view.watches_model(self.session))
+        elif name == "stops":
+            panel.show(view.stops_model(self.session))
         else:
-            panel.show(view.notes_model(debugger))
+            panel.show(view.calls_model(self.session))
 
     def fit_panels(self) -> None:
         """Shows the panels that this size has room for, or the enlarged one alone."""
-        width, height = self.app.size
-        small = width < SMALLEST[0] or height < SMALLEST[1]
-        narrow = width < 100 or height < 30
-        self.set_class(narrow, "narrow")
-        self.set_class(height < LOW, "low")
-        self.set_class(width >= 160 and height >= 44, "wide")
-        self.query_one("#small").display = small
-        for name in ("header", "body", "timeline", "footer"):
-            self.query_one(f"#{name}").display = not small
-        if small:
-            text = f"The window is {width} × {height};\nbackprop-tui needs {SMALLEST[0]} × {SMALLEST[1]}."
-            self.query_one("#small", Static).update(Content(text))
-            return
-        shown = {"program", "step", "chain"} if narrow else set(PANELS)
-        if height < LOW:
-            shown -= {"chain"}
-        if self.enlarged is not None:
-            shown = {self.enlarged}
-        body = self.query_one("#body")
-        body.styles.layout = "vertical" if narrow else "horizontal"
-        for name in PANELS:
-            self.panel(name).display = name in shown
-        left, right, lower = (self.query_one(f"#{name}") for name in ("left", "right", "lower"))
-        left.display = bool(shown & {"program", "steps"})
-        right.display = bool(shown & {"step", "chain", "variables", "notes"})
-        lower.display = bool(shown & {"variables", "notes"})
-        left.styles.width = "1fr" if narrow or not right.display else None
-        left.styles.height = "auto" if narrow and right.display else None
-        big = self.enlarged
-        self.panel("program").styles.max_height = "100%" if big == "program" else None
-        for name in ("program", "chain"):
-            lines = len(self.debugger.graph.source.strip("\n").split("\n")) + 2 if name == "program" else None
-            normal = None if narrow else lines
-            self.panel(name).styles.height = "1fr" if big == name else normal
-        lower.styles.height = "1fr" if big in ("variables", "notes") else None
-        self.panel("variables").styles.width = "1fr" if big == "variables" else None
+        arrangement.arrange(self, self.app.size)
 
     def on_resize(self) -> None:
         """Rearranges for another size; a panel that is seen only now gets its model, the others have theirs."""
@@ -189,77 +153,141 @@ class StepperScreen(Screen[None]):
 
     # Commands
 
-    async def action_move(self, name: str) -> None:
-        """Carries out a command that moves the debugger."""
-        move = BY_NAME[name].move
-        assert move is not None
-        if move(self.debugger):
-            self.show_all()
-            # every panel asks for its redrawing before the screen does it: one frame, not one now and one a tick later
-            for _ in range(4):
-                await asyncio.sleep(0)
+    async def action_do(self, name: str) -> None:
+        """Carries out a command that moves the debugger, or does something to the session."""
+        command = BY_NAME[name]
+        if self._busy():
+            return
+        if command.move is not None:
+            self._start(console.moving(self.session, command), self._moved)
+            if self._work is None:
+                # every panel asks for its redrawing before the screen does it: one frame, not one now and one a tick later
+                for _ in range(4):
+                    await asyncio.sleep(0)
+            return
+        about = selection.line_for(self, command)
+        if about is None and not command.needs:
+            about = command.name
+        if about is None or about.endswith(" "):
+            self.ask(about or f"{name} ")
         else:
+            self.carry_out(about)
+
+    def _moved(self, moved: bool) -> None:
+        self.show_all()
+        if not moved:
             start = self.debugger.position == 0
             self.say("This is the start of the run." if start else "This is the end of the run.")
+        elif self.debugger.reason:
+            self.say(f"stopped by {self.debugger.reason}")
+
+    def carry_out(self, line: str, prompt: PromptScreen | None = None) -> None:
+        """Carries out a line of commands; what it says stands in the last line, or in a box of its own if it is long.
+
+        The prompt it was written in closes, unless something is wrong with it.
+        """
+
+        def wrong(text: str) -> None:
+            if prompt is not None and prompt.is_current:
+                prompt.say(clean(text), wrong=True)
+            else:
+                self.say(text, wrong=True)
+
+        def done(said: str) -> None:
+            if prompt is not None and prompt.is_current:
+                self.app.pop_screen()
+            self._did(found[0] if found else None, said)
+
+        if self._busy():
+            return
+        try:
+            found = console.split(line)
+        except CommandError as error:
+            wrong(str(error))
+            return
+        if found is not None and found[0].move is None and found[0].act is None:
+            if prompt is not None and prompt.is_current:
+                self.app.pop_screen()
+            self.app.call_later(self.run_action, found[0].name)
+        elif found is not None:
+            self._start(console.carried_out(self.session, *found), done, wrong)
+            if self._work is not None and prompt is not None and prompt.is_current:
+                self.app.pop_screen()  # it takes long: how far it is stands in the last line
+
+    def _did(self, command: Command | None, said: str) -> None:
+        self.fit_panels()
+        self.show_all()
+        if "\n" in said and command is not None:
+            from backprop_tui.tui.screens.output import TextScreen
+
+            self.app.push_screen(TextScreen(command.name.replace("_", " ").capitalize(), clean(said, keep_newlines=True)))
+        elif said != self.session.where():  # where one is, the whole screen says
+            self.say(said)
+        elif self.debugger.reason:
+            self.say(f"stopped by {self.debugger.reason}")
+
+    def ask(self, line: str = "") -> None:
+        """Opens the command line, with what is written already."""
+        from backprop_tui.tui.screens.prompt import PromptScreen
+
+        self.stop_playing()
+        self.app.push_screen(PromptScreen(self, line))
+
+    def action_command_line(self) -> None:
+        """Opens the command line."""
+        self.ask()
+
+    # What takes long
+
+    def _start(self, parts: Generator[int, None, Any], done: Any, failed: Any = None) -> None:
+        work = Work(parts, done, failed or (lambda text: self.say(text, wrong=True)))
+        if not work.go_on(AT_ONCE):
+            self.stop_playing()
+            self._work = work
+            self.run_worker(self._go_on(work), exclusive=True)
+
+    async def _go_on(self, work: Work[Any]) -> None:
+        while self._work is work:
+            self.bar("footer").show(bars.progress(abs(work.looked), self.debugger.total))
+            await asyncio.sleep(0.001)
+            if self._work is work and work.go_on(SLICE):
+                self._work = None
+
+    def _busy(self) -> bool:
+        """Whether something is being done that takes long; a key cannot begin another thing then."""
+        return self._work is not None
 
     def say(self, text: str, *, wrong: bool = False) -> None:
         """A short message in the last line, where it covers nothing, until the next move."""
         self.bar("footer").show(FooterModel(clean(text), wrong))
 
-    def go_to(self, target: str) -> str | None:
-        """Goes to a step number, a name or a phase; answers what is wrong with it, if anything is."""
-        try:
-            moved = self.debugger.go_to(self.debugger.find(target))
-        except CommandError as error:
-            return str(error)
-        if moved:
-            self.show_all()
-        return None
-
-    def action_go_to(self) -> None:
-        """Asks where to go."""
-        from backprop_tui.tui.screens.go_to import GoToScreen
-
-        self.app.push_screen(GoToScreen(self))
-
-    def action_run_to(self) -> None:
-        """Runs to the selected step or line."""
-        self.action_choose()
-
     def action_choose(self) -> None:
-        """Runs to what is selected in the focused panel; in Variables, opens the variable."""
+        """Runs to what is selected in the focused panel; in Variables, opens the variable; in Stops, switches the stop."""
         panel = self.focused
-        if not isinstance(panel, Panel) or panel.selected is None:
-            self.say("Select a step (2) or a line (1) first, with j and k or the mouse.")
-        elif panel.id == "variables":
-            self._open_variable(panel.selected)
+        if isinstance(panel, Panel) and panel.selected is not None:
+            self._choose(panel, panel.selected)
         else:
-            self._run_to(panel, panel.selected)
+            self.say("Select a step (2) or a line (1) first, with j and k or the mouse.")
 
     def on_panel_chosen(self, message: Panel.Chosen) -> None:
-        """A double click runs to a step or a line, and opens a variable."""
-        if message.panel.id == "variables":
-            self._open_variable(message.index)
+        """A double click does what Enter does."""
+        self._choose(message.panel, message.index)
+
+    def _choose(self, panel: Panel[Any], index: int) -> None:
+        if panel.id == "variables":
+            self._open_variable(index)
         else:
-            self._run_to(message.panel, message.index)
+            line = selection.chosen(self, panel.id or "", index)
+            if line is not None:
+                self.carry_out(line)
 
-    def _run_to(self, panel: Panel[Any], index: int) -> None:
-        if panel.id == "steps":
-            self.debugger.go_to(index + 1)
-            self.show_all()
-        elif panel.id == "program":
-            skipped = len(self.debugger.graph.source) - len(self.debugger.graph.source.lstrip("\n"))
-            if self.debugger.run_to_line(index + 1 + skipped):
-                self.show_all()
-            else:
-                self.say(f"No step after this one is on line {index + 1}.")
-
-    def action_detail(self) -> None:
-        """Switches stopping inside a multiplication on and off."""
-        self.debugger.detail = not self.debugger.detail
-        state = "on: step also stops inside a multiplication" if self.debugger.detail else "off"
-        self.show_all()
-        self.say(f"Detail is {state}.")
+    def action_remove(self) -> None:
+        """Takes away the stop or the watch that is selected."""
+        panel = self.focused
+        if isinstance(panel, Panel) and panel.selected is not None:
+            line = selection.removed(self, panel.id or "", panel.selected)
+            if line is not None:
+                self.carry_out(line)
 
     # Playing
 
@@ -280,7 +308,11 @@ class StepperScreen(Screen[None]):
             self._timer = None
 
     def _play_one(self) -> None:
-        if not self.debugger.step():
+        if self._work is None:
+            self._start(console.moving(self.session, BY_NAME["step"]), self._played)
+
+    def _played(self, moved: bool) -> None:
+        if not moved:
             self.stop_playing()
         self.show_all()
 
@@ -303,6 +335,8 @@ class StepperScreen(Screen[None]):
 
     def _focus(self, name: str) -> None:
         panel = self.panel(name)
+        if name in SIDE:
+            self.side = name
         if not panel.display:
             self.enlarged = None
             self.fit_panels()
@@ -336,9 +370,26 @@ class StepperScreen(Screen[None]):
         """Focuses the notes."""
         self._focus("notes")
 
+    def action_focus_watches(self) -> None:
+        """Focuses the watches."""
+        self._focus("watches")
+
+    def action_focus_stops(self) -> None:
+        """Focuses the stops."""
+        self._focus("stops")
+
+    def action_focus_calls(self) -> None:
+        """Focuses the call stack."""
+        self._focus("calls")
+
     def action_back(self) -> None:
-        """Leaves what is enlarged."""
-        if self.enlarged is not None:
+        """Stops what takes long; leaves what is enlarged."""
+        if self._work is not None:
+            self._work.stop()
+            self._work = None
+            self.show_all()
+            self.say("Stopped looking; nothing has moved.")
+        elif self.enlarged is not None:
             self.enlarged = None
             self.fit_panels()
             if self.focused is None or not self.focused.display:

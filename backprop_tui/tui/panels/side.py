@@ -1,0 +1,65 @@
+"""Draws the watches, the stops and the call stack."""
+
+from __future__ import annotations
+
+from backprop_tui.format import cell_width, cut, pad
+from backprop_tui.tui.panels.arrays import inline
+from backprop_tui.view.models import CallsModel, StopsModel, WatchesModel, WatchRow
+from backprop_tui.view.text import BLANK, Line, Span, fit, padded, wrapped
+
+
+def draw_watches(model: WatchesModel, width: int, _height: int) -> list[Line]:
+    """A line for each watch: what it was before the step, where that is another, and what it is."""
+    if not model.rows:
+        return wrapped("Nothing is watched. w watches an expression, such as norm(grad(W1)).", width, "dim")
+    names = min(max(cell_width(row.text) for row in model.rows), max(width * 2 // 5, 6))
+    return [_watch(row, names, width) for row in model.rows]
+
+
+def _watch(row: WatchRow, names: int, width: int) -> Line:
+    room = width - names - 4
+    name = Span(pad(cut(row.text, names), names), "strong" if row.changed else "")
+    mark = Span("  ▸ " if row.changed else "    ", "product")
+    if row.after is None:
+        return fit((name, mark, Span(row.why, "dim")), width)
+    if not row.changed or row.before is None or room < 20:
+        return fit((name, mark, *inline(row.after, "forward", room)), width)
+    half = (room - 3) // 2
+    before = fit(inline(row.before, "forward", half), half)
+    return fit((name, mark, *before, Span(" → ", "dim"), *inline(row.after, "forward", half)), width)
+
+
+def draw_stops(model: StopsModel, width: int, _height: int) -> list[Line]:
+    """A line for each stop, with its switch; those that stop here are marked."""
+    digits = max((len(str(row.number)) for row in model.rows if row.number is not None), default=0)
+    named = max((cell_width(row.text) for row in model.rows if row.words), default=0)
+    lines: list[Line] = []
+    for row in model.rows:
+        number = f"{row.number or '':>{digits}} " if digits else ""
+        hits = Span(f"  {row.hits}" if row.hits else "", "dim")
+        room = max(width - cell_width(number) - 4 - cell_width(hits.text), 8)
+        role = "strong" if row.here else "" if row.on else "dim"
+        text: Line = (
+            Span(pad(row.text, named) if row.words else row.text, role),
+            Span(f"  {row.words}" if row.words else "", "dim"),
+        )
+        if row.words and room < named + 12:
+            text = text[:1]  # so narrow, half a sentence says less than the name
+        switch = Span("● " if row.on else "○ ", "breakpoint" if row.on else "dim")
+        left: Line = (Span("▸ " if row.here else "  ", "product"), switch, Span(number, "dim"), *fit(text, room))
+        lines.append(fit((*padded(left, width - cell_width(hits.text)), hits), width))
+    return lines
+
+
+def draw_calls(model: CallsModel, width: int, _height: int) -> list[Line]:
+    """A line for each call, the innermost first, and the turns of its loops under it."""
+    if not model.rows:
+        return wrapped(model.why, width, "dim")
+    lines: list[Line] = []
+    for depth, row in enumerate(model.rows):
+        name = row.name or "the program"
+        mark = Span("▸ " if depth == 0 else "↳ ", "strong" if depth == 0 else "dim")
+        lines.append(fit((mark, Span(name, "strong"), Span(f"  line {row.line}  ", "dim"), Span(row.source)), width))
+        if row.turns:
+            lines += [(Span("    "), *line) for line in wrapped(row.turns, max(width - 4, 1), "forward")]
+    return [*lines, BLANK] if len(lines) > 1 else lines
