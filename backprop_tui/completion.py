@@ -10,7 +10,8 @@ from backprop_tui.conditions import names_of
 from backprop_tui.console import find
 from backprop_tui.errors import CommandError
 from backprop_tui.facts import FACTS
-from backprop_tui.ops import OPS
+from backprop_tui.formula import EXTRA
+from backprop_tui.ops import CALLABLE
 from backprop_tui.plan import PHASES
 from backprop_tui.scenario.checks import OF_A_STEP
 from backprop_tui.session import Session
@@ -41,7 +42,7 @@ def _words(session: Session, head: str, rest: str) -> Iterable[str]:
         return ()
     graph = session.debugger.graph
     names = names_of(graph)
-    expression = {*names, "grad", *(name for name in OPS if name.isidentifier())}
+    expression = {*names, "grad", *CALLABLE, *EXTRA}
     if command.name == "break":
         last = rest.split()[-1] if rest.split() else ""
         if last == "op":

@@ -60,7 +60,7 @@ def line_for(screen: StepperScreen, command: Command) -> str | None:
 
 
 def _number_of(screen: StepperScreen, found: tuple[str, int] | None) -> int | None:
-    """The number of the breakpoint selected in Stops."""
+    """The number of the breakpoint selected in Stops; a stop on a fact has none."""
     if found is None or found[0] != "stops":
         return None
     rows = view.stops_model(screen.session).rows

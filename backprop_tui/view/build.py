@@ -47,14 +47,16 @@ def header_model(debugger: Debugger, *, playing: bool = False) -> HeaderModel:
 
 
 def _context(debugger: Debugger) -> str:
-    """Which call and which turns of which loops the step is in, in words."""
+    """Which recording one is in, if there are several, which call, and which turns of which loops, in words."""
     place = debugger.place
+    count = len(debugger.recordings)
+    parts = [f"recording {debugger.run_number} of {count}"] if count > 1 else []
     if place is None or place.phase not in ("forward", "backward"):
-        return ""
+        return "".join(parts)
     graph = debugger.graph
     statement = graph.statement(debugger.plan.node_at(place))
     frame = graph.frames[statement.frame]
-    parts = [f"in {frame.name}"] if frame.name else []
+    parts += [f"in {frame.name}"] if frame.name else []
     parts += [f"{name} = {value} ({turn} of {total})" for name, value, turn, total in statement.loops]
     return clean(", ".join(parts))
 

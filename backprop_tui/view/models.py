@@ -165,7 +165,7 @@ class WatchesModel(NamedTuple):
 
 
 class StopRow(NamedTuple):
-    """One stop: ``number`` is None for one on a fact that was never switched on; ``here`` marks those that stop at the position."""
+    """One stop: ``number`` is None for one on a fact; ``here`` marks those that stop at the position."""
 
     number: int | None
     text: str

@@ -20,12 +20,15 @@ def watches_model(session: Session) -> WatchesModel:
 
 
 def stops_model(session: Session) -> StopsModel:
-    """The breakpoints with their hits, then the stops on facts that are off."""
-    stops = session.debugger.stops
-    rows = [_stop(session, breakpoint) for breakpoint in stops.breakpoints]
-    known = {b.target for b in stops.breakpoints if b.kind == "fact"}
-    off = (fact for fact in FACTS.values() if fact.name not in known)
-    rows += [StopRow(None, fact.name, fact.text.format(bound=f"{fact.bound or 0:g}"), False, "", False, fact.name) for fact in off]
+    """The breakpoints with their hits, then the stops on facts, which keep their places when they are switched."""
+    stops = session.debugger.stops.breakpoints
+    rows = [_stop(session, breakpoint) for breakpoint in stops if breakpoint.kind != "fact"]
+    known = {b.target: b for b in stops if b.kind == "fact"}
+    for fact in FACTS.values():
+        if fact.name in known:
+            rows.append(_stop(session, known[fact.name])._replace(number=None, name=fact.name))
+        else:
+            rows.append(StopRow(None, fact.name, fact.text.format(bound=f"{fact.bound or 0:g}"), False, "", False, fact.name))
     return StopsModel(tuple(rows))
 
 
@@ -35,9 +38,9 @@ def _stop(session: Session, breakpoint: Breakpoint) -> StopRow:
     if position - hits.scanned <= CHUNK:  # so many steps are looked at in no time one would notice
         hits.scan(position)
     count = hits.up_to(position)
-    text = f"{count} hit{'' if count == 1 else 's'}"
+    text = f"{count} hit{'' if count == 1 else 's'}" if count else ""
     if hits.scanned < position:
-        text += f" up to step {hits.scanned}"
+        text = f"{text or 'no hit'} up to step {hits.scanned}"
     here = breakpoint.enabled and bool(count) and hits.before(position + 1) == position
     words = breakpoint.words if breakpoint.kind == "fact" else ""
     return StopRow(breakpoint.number, clean(breakpoint.text), words, breakpoint.enabled, text, here, str(breakpoint.number))

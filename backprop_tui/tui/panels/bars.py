@@ -23,11 +23,14 @@ def header(model: HeaderModel, width: int) -> Line:
     )
     if width_of(right) > width - 12 or (model.iterations == 1 and width < 100):
         right = right[:-1]
-    left: Line = (Span(f" {model.title}", "strong"), Span(f"   {model.name}", "dim"))
-    if model.context:
-        left = (*left, Span(f"   {model.context}", "dim"))
-    room = width - width_of(right) - 2
-    return (*padded(fit(left, max(room, 0)), max(room, 0)), Span("  "), *right)
+    room = max(width - width_of(right) - 2, 0)
+    title: Line = (Span(f" {model.title}", "strong"),)
+    named: Line = (*title, Span(f"   {model.name}", "dim"))
+    if model.context:  # where one is counts for more than what it is called, which does not change
+        context = Span(f"   {model.context}", "dim")
+        left = room - width_of((context,))
+        named = (*fit(named if width_of(named) <= left else title, max(left, 12)), context)
+    return (*padded(fit(named, room), room), Span("  "), *right)
 
 
 def timeline(model: TimelineModel, width: int) -> list[Line]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from backprop_tui.format import cell_width, cut, pad
 from backprop_tui.tui.panels.arrays import inline
 from backprop_tui.view.models import CallsModel, StopsModel, WatchesModel, WatchRow
-from backprop_tui.view.text import BLANK, Line, Span, fit, padded, wrapped
+from backprop_tui.view.text import Line, Span, fit, padded, wrapped
 
 
 def draw_watches(model: WatchesModel, width: int, _height: int) -> list[Line]:
@@ -59,7 +59,7 @@ def draw_calls(model: CallsModel, width: int, _height: int) -> list[Line]:
     for depth, row in enumerate(model.rows):
         name = row.name or "the program"
         mark = Span("▸ " if depth == 0 else "↳ ", "strong" if depth == 0 else "dim")
-        lines.append(fit((mark, Span(name, "strong"), Span(f"  line {row.line}  ", "dim"), Span(row.source)), width))
-        if row.turns:
-            lines += [(Span("    "), *line) for line in wrapped(row.turns, max(width - 4, 1), "forward")]
-    return [*lines, BLANK] if len(lines) > 1 else lines
+        lines.append(fit((mark, Span(name, "strong"), Span(f", line {row.line}")), width))
+        lines += [(Span("    "), *line) for line in wrapped(row.turns, max(width - 4, 1), "forward") if row.turns]
+        lines.append(fit((Span("    "), Span(row.source, "dim")), width))
+    return lines

@@ -159,7 +159,8 @@ class StepperScreen(Screen[None]):
         if self._busy():
             return
         if command.move is not None:
-            self._start(console.moving(self.session, command), self._moved)
+            travelled = name in ("continue", "reverse_continue")
+            self._start(console.moving(self.session, command), lambda moved: self._moved(moved, travelled))
             if self._work is None:
                 # every panel asks for its redrawing before the screen does it: one frame, not one now and one a tick later
                 for _ in range(4):
@@ -173,13 +174,15 @@ class StepperScreen(Screen[None]):
         else:
             self.carry_out(about)
 
-    def _moved(self, moved: bool) -> None:
+    def _moved(self, moved: bool, travelled: bool) -> None:
         self.show_all()
         if not moved:
             start = self.debugger.position == 0
             self.say("This is the start of the run." if start else "This is the end of the run.")
         elif self.debugger.reason:
             self.say(f"stopped by {self.debugger.reason}")
+        elif travelled and self.debugger.stops.breakpoints:
+            self.say(f"nothing stopped it: this is the {'start' if self.debugger.position == 0 else 'end'} of the run")
 
     def carry_out(self, line: str, prompt: PromptScreen | None = None) -> None:
         """Carries out a line of commands; what it says stands in the last line, or in a box of its own if it is long.
