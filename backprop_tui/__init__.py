@@ -41,9 +41,12 @@ imports only from what stands above it here; nothing outside ``tui`` imports Tex
     export/         the trace as text and JSON lines
     study/          the chain rule along a way, claims, the numerical check
     session         what a person does with a run: watches, bookmarks, notes, search
+    saving          a session as a document, and back
+    store           files of sessions, written whole or not at all
     actions         what the commands do to a session, and what they say
     commands        every command once: keys, group, help, what it does
     console         lines of commands, read and carried out
+    replay          a saved session, played again
     completion      what a line of commands could go on with
     view/           Debugger → frozen models of the panels, in plain text and numbers
     tui/            the screen

@@ -41,6 +41,8 @@ class Debugger:
         self._run = self.recordings[0]
         #: What was changed to make a recording, as it was written.
         self.changes: dict[Recording, str] = {}
+        #: In which recording one stood when a change made another: where undoing it goes back to.
+        self._came_from: dict[Recording, Recording] = {}
         self.plan = self._run.plan
         self.graph = self.plan.graph
         self.layout = Layout(self.plan)
@@ -75,14 +77,16 @@ class Debugger:
         """Goes on in a recording that was forked at the position; ``change`` says what is another there."""
         self.recordings.append(run)
         self.changes[run] = change
+        self._came_from[run] = self._run
         self._switch(run)
 
     def drop_run(self) -> None:
-        """Goes back to the recording that the present one was forked from, and forgets this one. Needs a fork."""
-        run, parent = self._run, self._run.parent
-        assert parent is not None
-        self._switch(parent if parent in self.recordings else self.recordings[0])
-        self.recordings.remove(run)
+        """Goes back to the recording in which the change was made that made this one, and forgets this one. Needs a fork."""
+        gone = before = self._run
+        self.recordings.remove(gone)
+        while before not in self.recordings:  # what one came from may have been dropped too
+            before = self._came_from[before]
+        self._switch(before)
 
     def switch(self, number: int) -> None:
         """Goes on in another of the recordings, at the same position. Raises CommandError."""
@@ -141,6 +145,21 @@ class Debugger:
         """How far inside the current multiplication one stands; None where the step is done."""
         return None if self._stage is None else self.stages[self._stage]
 
+    @property
+    def stage_number(self) -> int | None:
+        """The place of `stage` among `stages`, from 0; None where the step is done."""
+        return self._stage
+
+    @stage_number.setter
+    def stage_number(self, number: int | None) -> None:
+        """Stands inside the current multiplication; the last stage is the step itself done."""
+        self._stage = number if number is not None and number + 1 < len(self.stages) else None
+
+    def stand(self, run: Recording, position: int) -> None:
+        """Stands at a position of a recording, however one came there."""
+        self._run = run
+        self._move(position)
+
     def _move(self, position: int) -> bool:
         position = max(0, min(position, self.total))
         self._run.advance(position)
@@ -174,7 +193,7 @@ class Debugger:
     def next(self) -> bool:
         """To the end of the line of the program that comes next, over its calls."""
         if self._position >= self.total:
-            return False
+            return self._move(self.total)  # which ends a multiplication that one stands inside of
         level = self.layout.level(self._position)
         group = self.layout.group(self._position + 1, level)
         position = self._position + 1
@@ -196,7 +215,7 @@ class Debugger:
     def finish(self) -> bool:
         """Out of the call, or to the end of the phase."""
         if self._position >= self.total:
-            return False
+            return self._move(self.total)  # which ends a multiplication that one stands inside of
         depth = self.layout.depth(self._position + 1)
         if depth == 0:
             return self._move(self.layout.phase_end(self._position + 1))

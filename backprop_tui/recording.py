@@ -45,6 +45,8 @@ class Recording:
         #: The recording this one was forked from, and after how many steps.
         self.parent: Recording | None = None
         self.fork = 0
+        #: The node that was changed at the fork, and whether its gradient was; None where it was the learning rate.
+        self.changed: tuple[int, bool] | None = None
 
     def __len__(self) -> int:
         return self._executed
@@ -207,6 +209,13 @@ class Recording:
         """The recording that executed a step: this one, or the one it was forked from."""
         return self if self.parent is None or step > self.fork else self.parent.owner(step)
 
+    def edited(self, position: int) -> set[tuple[int, bool]]:
+        """What was changed up to a position: the nodes, and whether it was their gradient."""
+        found = set() if self.parent is None else self.parent.edited(min(position, self.fork))
+        if self.changed is not None and position >= self.fork:
+            found.add(self.changed)
+        return found
+
     def forked(self, position: int) -> Recording:
         """A recording that has done the same up to a position, and may do other things from there."""
         if self.parent is not None and position < self.fork:
@@ -229,6 +238,7 @@ class Recording:
 
     def change_value(self, node: int, value: Array) -> None:
         """Changes a value at the fork, before anything after it is executed."""
+        self.changed = (node, False)
         index = self.plan.update_of.get(node)
         kept = self._iterations[-1]
         if index is not None and index < len(kept.updated):
@@ -238,6 +248,7 @@ class Recording:
 
     def change_gradient(self, node: int, gradient: Array) -> None:
         """Changes a gradient, as far as it has accumulated, at the fork."""
+        self.changed = (node, True)
         write = State(self, self.fork).write(node)
         assert write is not None
         self._iterations[-1].written[write] = gradient

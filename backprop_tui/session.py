@@ -16,6 +16,7 @@ from backprop_tui.format import clean
 from backprop_tui.formula import Formula
 from backprop_tui.ops.op import Array
 from backprop_tui.scenario import Scenario
+from backprop_tui.steps import BackwardStep, ForwardStep, SeedStep, UpdateStep
 from backprop_tui.stops import CHUNK
 from backprop_tui.wording import wording_of
 
@@ -40,13 +41,16 @@ class Watched(NamedTuple):
 class Event:
     """Something that was done: a line of commands, and when, in seconds since the session began.
 
-    A move done several times in a row is one event: ``count`` times, the last of them at ``until``.
+    A move done several times in a row is one event: ``count`` times, the last of them at ``until``. After it one stood at
+    ``position``, and the entries of what the step there wrote added up to ``result``.
     """
 
     seconds: float
     line: str
     count: int
     until: float
+    position: int
+    result: float | None
 
 
 class Session:
@@ -64,6 +68,8 @@ class Session:
         self.sought = ""
         #: What was done, in order: played again, it leads here.
         self.log: list[Event] = []
+        #: The files that the scenario names, where it came out of a saved session: by name, as base64.
+        self.files: dict[str, str] | None = None
         self._clock = clock
         self._began = clock()
 
@@ -80,12 +86,28 @@ class Session:
 
     def remember(self, line: str, *, repeats: bool = False) -> None:
         """Adds what was done to the log; the same move again is counted."""
-        now = round(self.seconds, 3)
+        now, position, result = round(self.seconds, 3), self.debugger.position, self.result()
         last = self.log[-1] if self.log else None
         if repeats and last is not None and last.line == line:
-            self.log[-1] = replace(last, count=last.count + 1, until=now)
+            self.log[-1] = replace(last, count=last.count + 1, until=now, position=position, result=result)
         else:
-            self.log.append(Event(now, line, 1, now))
+            self.log.append(Event(now, line, 1, now, position, result))
+
+    def result(self) -> float | None:
+        """The sum of the entries that the step at the position wrote: what a replay is held against. None at the start."""
+        step = self.debugger.current
+        if step is None:
+            return None
+        wrote: Array
+        if isinstance(step, ForwardStep):
+            wrote = step.value
+        elif isinstance(step, UpdateStep):
+            wrote = step.after
+        else:
+            assert isinstance(step, SeedStep | BackwardStep)
+            wrote = step.grad
+        with np.errstate(all="ignore"):
+            return float(np.sum(wrote))
 
     # Watches
 

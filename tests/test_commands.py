@@ -13,10 +13,12 @@ from textual.keys import Keys
 from backprop_tui.commands import BY_NAME, COMMANDS, GROUPS, Command, key_text, keys_text, markdown_table
 from backprop_tui.console import find
 from backprop_tui.tui.panels.base import Panel
+from backprop_tui.tui.screens.board import Board
 from backprop_tui.tui.screens.help import text as help_text
 from backprop_tui.tui.screens.stepper import StepperScreen, binding
 
 README = Path(__file__).parent.parent / "README.md"
+ACTIONS = {**vars(Board), **vars(StepperScreen)}
 every_command = pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.name)
 
 
@@ -47,7 +49,7 @@ def test_names_keys_and_helps_are_unique() -> None:
 
 @every_command
 def test_a_command_moves_the_debugger_or_is_an_action_of_the_screen(command: Command) -> None:
-    action = vars(StepperScreen).get(f"action_{command.name}")
+    action = ACTIONS.get(f"action_{command.name}")
     assert (command.move is None and command.act is None) == callable(action)
     assert command.move is None or command.act is None
     bound = binding(command)
@@ -57,7 +59,7 @@ def test_a_command_moves_the_debugger_or_is_an_action_of_the_screen(command: Com
 
 
 def test_every_action_of_the_screen_that_takes_no_argument_is_a_command_or_escape_or_enter() -> None:
-    own = {name.removeprefix("action_") for name in vars(StepperScreen) if name.startswith("action_")}
+    own = {name.removeprefix("action_") for name in ACTIONS if name.startswith("action_")}
     of_the_screen = {command.name for command in COMMANDS if command.move is None and command.act is None}
     assert own - {"do", "back", "choose", "remove"} == of_the_screen
 

@@ -21,11 +21,12 @@ from backprop_tui.format import circled
 from backprop_tui.library import entries
 from backprop_tui.steps import BackwardStep, ForwardStep, UpdateStep
 from backprop_tui.tui.app import BackpropApp
+from backprop_tui.tui.arrangement import PANELS
 from backprop_tui.tui.panels.base import Panel, StepsPanel
 from backprop_tui.tui.screens.help import HelpScreen
 from backprop_tui.tui.screens.picker import PickerScreen
 from backprop_tui.tui.screens.prompt import PromptScreen
-from backprop_tui.tui.screens.stepper import PANELS, StepperScreen
+from backprop_tui.tui.screens.stepper import StepperScreen
 from backprop_tui.view.text import plain
 from backprop_tui.wording import wording_of
 

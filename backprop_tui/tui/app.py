@@ -19,6 +19,7 @@ from backprop_tui.commands import COMMANDS
 from backprop_tui.errors import BackpropError
 from backprop_tui.format import clean
 from backprop_tui.scenario import Limits, Scenario, load
+from backprop_tui.session import Session
 from backprop_tui.tui.screens.stepper import StepperScreen, binding
 from backprop_tui.tui.theme import DARK, LIGHT
 
@@ -44,7 +45,7 @@ class BackpropApp(App[None]):
     def get_default_screen(self) -> Screen[None]:
         """The stepper, or the picker where no scenario was named."""
         if self._scenario is not None:
-            self.stepper = StepperScreen(self._scenario)
+            self.stepper = StepperScreen(Session(self._scenario))
             return self.stepper
         from backprop_tui.tui.screens.picker import PickerScreen
 
@@ -79,7 +80,7 @@ class BackpropApp(App[None]):
     def open_scenario(self, source: str) -> None:
         """Opens another scenario in place of the present one; what is wrong with it is said, and nothing is lost."""
         try:
-            opened = StepperScreen(load(source, limits=self._limits))
+            opened = StepperScreen(Session(load(source, limits=self._limits)))
         except BackpropError as error:
             self.notify(clean(str(error)), severity="error", timeout=10, markup=False)
             return

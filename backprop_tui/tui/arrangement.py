@@ -9,7 +9,7 @@ from textual.geometry import Size
 from textual.widgets import Static
 
 if TYPE_CHECKING:
-    from backprop_tui.tui.screens.stepper import StepperScreen
+    from backprop_tui.tui.screens.board import Board
 
 SMALLEST = (60, 16)
 #: Below so many lines, the multiplication takes the room of the chain rule: what it shows comes first.
@@ -20,7 +20,7 @@ SIDE = ("notes", "watches", "stops", "calls")
 PANELS = ("program", "steps", "step", "chain", "variables", *SIDE)
 
 CSS = """
-StepperScreen { background: $background; }
+Board { background: $background; }
 #timeline { height: 2; }
 #body, #left, #right, #lower, #side { height: 1fr; }
 #left { width: 36; }
@@ -32,19 +32,19 @@ StepperScreen { background: $background; }
 #variables { width: 58; height: 1fr; }
 #notes, #watches, #stops, #calls { width: 1fr; height: 1fr; }
 #small { display: none; width: 1fr; height: 1fr; content-align: center middle; text-align: center; }
-StepperScreen.wide #left { width: 54; }
-StepperScreen.wide #variables { width: 2fr; }
-StepperScreen.wide #side { width: 3fr; layout: grid; grid-size: 2 2; }
-StepperScreen.wide #chain { height: 7; }
-StepperScreen.wide #lower { height: 22; }
-StepperScreen.narrow #timeline { height: 1; }
-StepperScreen.narrow #program { height: 5; min-height: 5; max-height: 5; }
-StepperScreen.narrow #chain { height: 4; }
-StepperScreen.low #program { height: 3; min-height: 3; max-height: 3; }
+Board.wide #left { width: 54; }
+Board.wide #variables { width: 2fr; }
+Board.wide #side { width: 3fr; layout: grid; grid-size: 2 2; }
+Board.wide #chain { height: 7; }
+Board.wide #lower { height: 22; }
+Board.narrow #timeline { height: 1; }
+Board.narrow #program { height: 5; min-height: 5; max-height: 5; }
+Board.narrow #chain { height: 4; }
+Board.low #program { height: 3; min-height: 3; max-height: 3; }
 """
 
 
-def arrange(screen: StepperScreen, size: Size) -> None:
+def arrange(screen: Board, size: Size) -> None:
     """Shows the panels that a size has room for, or the enlarged one alone."""
     width, height = size
     small = width < SMALLEST[0] or height < SMALLEST[1]

@@ -153,6 +153,7 @@ def variables_model(debugger: Debugger, wording: Wording) -> VariablesModel:
         else:
             node = plan.node_at(place)
     rows = []
+    edited = {index: "gradient" if gradient else "value" for index, gradient in debugger.run.edited(debugger.position)}
     for index in _shown(debugger):
         kind = graph.kinds[index] if index < graph.leaves else "computed"
         value = state.value(index) if state.has_value(index) else None
@@ -169,6 +170,7 @@ def variables_model(debugger: Debugger, wording: Wording) -> VariablesModel:
                 index == node,
                 index == target,
                 kind,
+                edited.get(index, ""),
             )
         )
     return VariablesModel(tuple(rows))

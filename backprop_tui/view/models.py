@@ -127,6 +127,8 @@ class VariableRow(NamedTuple):
     value_changed: bool
     gradient_changed: bool
     kind: str
+    edited: str = ""
+    """``value`` or ``gradient`` where it was changed by hand, what if."""
 
 
 class VariablesModel(NamedTuple):

@@ -55,7 +55,8 @@ def _row(row: VariableRow, names: int, shapes: int, left: int, right: int, width
     marked_gradient = Span("◂ " if row.gradient_changed else "  ", "product")
     return fit(
         (
-            Span(pad(cut(row.name, names), names + 2), name_role),
+            Span(pad(cut(row.name, names), names), name_role),
+            Span("✎ " if row.edited else "  ", "warning" if row.edited else name_role),
             Span(pad(cut(row.shape, shapes), shapes + 1), "dim"),
             *padded(fit((marked_value, *value), left + 2), left + 3),
             marked_gradient,

@@ -1,0 +1,157 @@
+"""A saved session played again: what was done, in its order and its time, from the beginning on.
+
+The player knows nothing of a screen: it is told how much time has gone by, and carries out what was done in it.
+"""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_right
+from collections.abc import Generator
+from typing import NamedTuple
+
+from backprop_tui.console import execute
+from backprop_tui.errors import BackpropError
+from backprop_tui.saving import Document, as_json, log_of, scenario_of
+from backprop_tui.scenario import Limits
+from backprop_tui.session import Event, Session
+
+#: A pause is played for so long at most, in seconds.
+LONGEST_PAUSE = 3.0
+#: Numbers are the same when they differ by no more than this part of the larger one.
+TOLERANCE = 1e-9
+#: Commands that one goes back to: they change what is there, or mark a place of it.
+MARKS = ("edit", "undo", "switch", "bookmark", "note", "break", "toggle", "watch", "compare")
+
+
+class Marker(NamedTuple):
+    """A moment to go to: when, in seconds of the playing, and what was done then."""
+
+    seconds: float
+    text: str
+
+
+class Moment(NamedTuple):
+    """One thing that was done, once: when, in seconds of the playing, its line, and its event where it is the last of it."""
+
+    seconds: float
+    line: str
+    event: Event | None
+
+
+def moments(log: list[Event]) -> list[Moment]:
+    """Every single thing that was done, in its time; long pauses are shortened."""
+    found: list[Moment] = []
+    now = before = 0.0
+    for event in log:
+        for turn in range(event.count):
+            share = turn / max(event.count - 1, 1)
+            at = event.seconds + (event.until - event.seconds) * share
+            now += min(max(at - before, 0.0), LONGEST_PAUSE)
+            before = max(at, before)
+            found.append(Moment(now, event.line, event if turn == event.count - 1 else None))
+    return found
+
+
+class Player:
+    """Plays a document. Raises CommandError or ScenarioError where it is none, or something in it cannot be done."""
+
+    def __init__(self, found: Document, name: str, limits: Limits | None = None) -> None:
+        self.name = name
+        self._scenario = scenario_of(found, name, limits)
+        self.moments = moments(log_of(found, name))
+        self._times = [moment.seconds for moment in self.moments]
+        #: How long it takes, in seconds.
+        self.duration = self._times[-1] if self._times else 0.0
+        words = [(moment, moment.line.partition(" ")[0]) for moment in self.moments]
+        self.markers = [Marker(moment.seconds, moment.line) for moment, word in words if word in MARKS]
+        #: What was not as it was when it was saved, in words.
+        self.differences: list[str] = []
+        self.seconds = 0.0
+        self.done = 0
+        self.session = Session(self._scenario)
+
+    @property
+    def ended(self) -> bool:
+        """Whether everything has been done."""
+        return self.done >= len(self.moments)
+
+    def play(self, seconds: float) -> bool:
+        """Lets so much time go by; answers whether anything was done in it."""
+        return self._until(min(self.seconds + seconds, self.duration))
+
+    def seek(self, seconds: float) -> bool:
+        """Goes to a moment; back, by beginning again. Answers whether anything was done."""
+        seconds = max(0.0, min(seconds, self.duration))
+        again = seconds < self.seconds
+        if again:
+            self.session = Session(self._scenario)
+            self.done, self.seconds = 0, 0.0
+            self.differences.clear()
+        return self._until(seconds) or again
+
+    def one(self, by: int) -> bool:
+        """Goes to the next thing that was done, or before the last one; answers whether there is one."""
+        wanted = self.done + by
+        if not 0 <= wanted <= len(self.moments):
+            return False
+        if by < 0:
+            self.session = Session(self._scenario)
+            self.done, self.seconds = 0, 0.0
+            self.differences.clear()
+        self._to(wanted)
+        self.seconds = self._times[wanted - 1] if wanted else 0.0
+        return True
+
+    def marker(self, by: int) -> Marker | None:
+        """The marker after the present moment, or the one before it."""
+        if by > 0:
+            return next((marker for marker in self.markers if marker.seconds > self.seconds), None)
+        return next((marker for marker in reversed(self.markers) if marker.seconds < self.seconds), None)
+
+    def _until(self, seconds: float) -> bool:
+        before = self.done
+        self._to(bisect_right(self._times, seconds))
+        self.seconds = seconds
+        return self.done > before
+
+    def _to(self, count: int) -> None:
+        while self.done < count:
+            self._do(self.moments[self.done])
+            self.done += 1
+
+    def _do(self, moment: Moment) -> None:
+        session = self.session
+        try:
+            execute(session, moment.line)
+        except BackpropError as error:
+            self.differences.append(f"{self.name}: '{moment.line}' cannot be done any more: {error}")
+        if moment.event is not None:
+            self._compare(self.done + 1, moment.event)
+
+    def _compare(self, number: int, event: Event) -> None:
+        session = self.session
+        position, result = session.debugger.position, session.result()
+        if position != event.position:
+            self.differences.append(f"after {number}, '{event.line}': at step {position}, saved at step {event.position}")
+        elif not same(result, event.result):
+            now, then = as_json(result), as_json(event.result)
+            self.differences.append(f"after {number}, '{event.line}', step {position}: {now} now, {then} saved")
+
+
+def same(a: float | None, b: float | None) -> bool:
+    """Whether two numbers are the same but for rounding; nan is nan."""
+    if a is None or b is None:
+        return a is b
+    if not (math.isfinite(a) and math.isfinite(b)):
+        return a == b or (math.isnan(a) and math.isnan(b))
+    return math.isclose(a, b, rel_tol=TOLERANCE, abs_tol=1e-12)
+
+
+def checked(found: Document, name: str, limits: Limits | None = None) -> Generator[int, None, Player]:
+    """Plays everything at once, in parts; answers the player, with what differs."""
+    player = Player(found, name, limits)
+    while not player.ended:
+        player.one(1)
+        yield player.done
+    return player
