@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator
+from pathlib import Path
 
 from backprop_tui import whatif
 from backprop_tui.breakpoints import Breakpoint, read
@@ -172,6 +173,17 @@ def breakpoints(session: Session, _text: str = "") -> str:
 def facts(_session: Session, _text: str = "") -> str:
     """The stops on facts that can be switched on."""
     return "\n".join(f"{fact.name:<15} {fact.text.format(bound=f'{fact.bound or 0:g}')}" for fact in FACTS.values())
+
+
+def save(session: Session, text: str) -> str:
+    """Saves the session to a file, to be replayed or given away."""
+    if not text.strip():
+        raise CommandError("save to which file? write its name")
+    from backprop_tui import store  # it brings hashing and more, which the first frame need not wait for
+
+    path = Path(text.strip()).expanduser()
+    store.save(session, path)
+    return f"saved to {path}; backprop-tui replay {path} plays it"
 
 
 # Looking

@@ -141,6 +141,8 @@ COMMANDS: tuple[Command, ...] = (
     Command("focus_stops", ("8",), "Look", "focus the breakpoints and stops"),
     Command("focus_calls", ("9",), "Look", "focus the call stack"),
     Command("command_line", ("colon",), "Program", "the command line: every command by name, counts too, as in :s 20", "command"),
+    _look("save", (), "Program", actions.save, "save the session to a file, to replay it or give it away", "FILE"),
+    Command("resume", ("R",), "Program", "go on where you left this scenario the last time"),
     Command("theme", ("T",), "Program", "switch between dark and light"),
     Command("open", ("o",), "Program", "open another scenario", "open"),
     Command("help", ("question_mark", "f1"), "Program", "this help", "help"),

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_right
 from collections.abc import Generator
+from dataclasses import replace
 from typing import NamedTuple
 
 from backprop_tui.console import execute
@@ -59,7 +60,8 @@ class Player:
     def __init__(self, found: Document, name: str, limits: Limits | None = None) -> None:
         self.name = name
         self._scenario = scenario_of(found, name, limits)
-        self.moments = moments(log_of(found, name))
+        self._log = log_of(found, name)
+        self.moments = moments(self._log)
         self._times = [moment.seconds for moment in self.moments]
         #: How long it takes, in seconds.
         self.duration = self._times[-1] if self._times else 0.0
@@ -102,6 +104,19 @@ class Player:
         self._to(wanted)
         self.seconds = self._times[wanted - 1] if wanted else 0.0
         return True
+
+    def let_go(self) -> Session:
+        """The session at this moment, to go on with: its log is what was played of the saved one."""
+        session = self.session
+        session.log, rest = [], self.done
+        for event in self._log:
+            if rest >= event.count:
+                session.log.append(event)
+            elif rest > 0:
+                session.log.append(replace(event, count=rest, position=session.debugger.position, result=session.result()))
+            rest -= event.count
+        session.goes_on_from(session.log[-1].until if session.log else 0.0)
+        return session
 
     def marker(self, by: int) -> Marker | None:
         """The marker after the present moment, or the one before it."""

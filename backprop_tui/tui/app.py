@@ -7,7 +7,7 @@ import gc
 import os
 import signal
 from collections.abc import Iterable
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 from weakref import WeakKeyDictionary
 
 from textual import events
@@ -23,6 +23,9 @@ from backprop_tui.session import Session
 from backprop_tui.tui.screens.stepper import StepperScreen, binding
 from backprop_tui.tui.theme import DARK, LIGHT
 
+if TYPE_CHECKING:
+    from backprop_tui.replay import Player
+
 
 class BackpropApp(App[None]):
     """Opens a scenario, or the picker if there is none."""
@@ -32,9 +35,14 @@ class BackpropApp(App[None]):
     BINDINGS: ClassVar[list[BindingType]] = []
     CSS = "Toast { background: $panel; color: $foreground; }"
 
-    def __init__(self, scenario: Scenario | None = None, limits: Limits | None = None) -> None:
+    def __init__(
+        self, scenario: Scenario | None = None, limits: Limits | None = None, *, player: Player | None = None, keeps: bool = False
+    ) -> None:
         super().__init__()
         self._scenario = scenario
+        self._player = player
+        #: Whether sessions are kept where one left.
+        self._keeps = keeps
         self._limits = limits or Limits()
         self.stepper: StepperScreen | None = None
         self._pressed_on: WeakKeyDictionary[events.Key, Screen[Any]] = WeakKeyDictionary()
@@ -44,8 +52,11 @@ class BackpropApp(App[None]):
 
     def get_default_screen(self) -> Screen[None]:
         """The stepper, or the picker where no scenario was named."""
+        if self._player is not None:
+            self.stepper = StepperScreen(self._player.session, self._player)
+            return self.stepper
         if self._scenario is not None:
-            self.stepper = StepperScreen(Session(self._scenario))
+            self.stepper = StepperScreen(Session(self._scenario), keeps=self._keeps)
             return self.stepper
         from backprop_tui.tui.screens.picker import PickerScreen
 
@@ -80,10 +91,20 @@ class BackpropApp(App[None]):
     def open_scenario(self, source: str) -> None:
         """Opens another scenario in place of the present one; what is wrong with it is said, and nothing is lost."""
         try:
-            opened = StepperScreen(Session(load(source, limits=self._limits)))
+            opened = StepperScreen(Session(load(source, limits=self._limits)), keeps=self._keeps)
         except BackpropError as error:
             self.notify(clean(str(error)), severity="error", timeout=10, markup=False)
             return
+        self._show(opened)
+
+    def show_session(self, session: Session) -> None:
+        """Goes on with a session that was kept, in place of the present one."""
+        opened = StepperScreen(session, keeps=self._keeps)
+        opened.resumed = True
+        self.stepper = None
+        self._show(opened)
+
+    def _show(self, opened: StepperScreen) -> None:
         before, self.stepper = self.stepper, opened
         if before is not None:
             self.pop_screen()  # the picker, which lies over the present scenario
@@ -113,8 +134,8 @@ def _collect_garbage_again() -> None:
     gc.enable()
 
 
-def run(scenario: Scenario | None, limits: Limits) -> int:
+def run(scenario: Scenario | None, limits: Limits, player: Player | None = None) -> int:
     """Runs the screen to its end and answers the exit status."""
-    app = BackpropApp(scenario, limits)
+    app = BackpropApp(scenario, limits, player=player, keeps=True)
     app.run()
     return app.return_code or 0

@@ -41,6 +41,18 @@ class FooterModel(NamedTuple):
     wrong: bool = False
 
 
+class ReplayModel(NamedTuple):
+    """The last line while a saved session is played: times in seconds, what was done last, and how much is not as it was."""
+
+    seconds: float
+    duration: float
+    markers: tuple[float, ...]
+    playing: bool
+    speed: float
+    last: str
+    differences: int
+
+
 class ProgramModel(NamedTuple):
     """The source and what is executing: ``marks`` are (line from 1, start column, end column) of the sub-expression."""
 

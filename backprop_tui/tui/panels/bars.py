@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from backprop_tui.commands import COMMANDS, key_text
 from backprop_tui.format import cell_width
-from backprop_tui.view.models import FooterModel, HeaderModel, TimelineModel
+from backprop_tui.view.models import FooterModel, HeaderModel, ReplayModel, TimelineModel
 from backprop_tui.view.text import Line, Span, fit, padded, width_of
 
 ROLE = {"forward": "forward", "seed": "", "backward": "upstream", "update": "product"}
@@ -69,8 +69,31 @@ def progress(looked: int, total: int) -> FooterModel:
     return FooterModel(f"Looking  {'█' * done}{'░' * (cells - done)}  {looked:,} of {total:,} steps  Esc stops")
 
 
-def footer(model: FooterModel, width: int) -> Line:
+def _clock(seconds: float) -> str:
+    return f"{int(seconds) // 60}:{int(seconds) % 60:02}"
+
+
+def replay(model: ReplayModel, width: int) -> Line:
+    """How far a replay is, with its markers, and the keys that drive it."""
+    sign = "▶" if model.playing else "‖"
+    times = f" {sign} replay  {_clock(model.seconds)} of {_clock(model.duration)}  {model.speed:g}×  "
+    keys = "  space plays  s S one by one  ] [ markers  Esc takes over"
+    keys = keys if width >= 100 else "  Esc takes over"
+    wrong = f"  {model.differences} differ" if model.differences else ""
+    cells = max(width - cell_width(times) - cell_width(keys) - cell_width(wrong) - 1, 6)
+    scale = (cells - 1) / model.duration if model.duration else 0.0
+    here, marks = round(model.seconds * scale), {round(at * scale) for at in model.markers}
+    bar: list[Span] = []
+    for cell in range(cells):
+        sign = "●" if cell == here else "◆" if cell in marks else "━" if cell < here else "─"
+        bar.append(Span(sign, "strong" if cell == here else "local" if cell in marks else "product" if cell < here else "dim"))
+    return fit((Span(times, "strong"), *bar, Span(wrong, "warning"), Span(keys, "dim")), width)
+
+
+def footer(model: FooterModel | ReplayModel, width: int) -> Line:
     """What is said for now; else the commands one needs most, as many as fit."""
+    if isinstance(model, ReplayModel):
+        return replay(model, width)
     if model.message:
         return fit((Span(" "), Span(model.message, "warning" if model.wrong else "strong")), width)
     parts: list[Span] = [Span(" ")]

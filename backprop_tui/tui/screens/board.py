@@ -80,12 +80,16 @@ class Board(Screen[None]):
 
     def show_all(self) -> None:
         """Draws the position: makes the model of each panel that is seen. What was said of another one is said no more."""
-        self.bar("footer").show(FooterModel())
+        self.show_footer()
         self.bar("header").show(view.header_model(self.debugger, playing=self.playing))
         self.bar("timeline").show(view.timeline_model(self.debugger))
         for name in PANELS:
             if self.panel(name).display:
                 self.show_panel(name)
+
+    def show_footer(self) -> None:
+        """Draws the last line as it is when nothing is said."""
+        self.bar("footer").show(FooterModel())
 
     def show_panel(self, name: str) -> None:
         """Draws one panel."""

@@ -11,7 +11,7 @@ from textual.timer import Timer
 
 from backprop_tui import console
 from backprop_tui.commands import BY_NAME, COMMANDS, Command
-from backprop_tui.errors import CommandError
+from backprop_tui.errors import BackpropError, CommandError
 from backprop_tui.format import clean
 from backprop_tui.session import Session
 from backprop_tui.tui import selection
@@ -21,6 +21,10 @@ from backprop_tui.tui.screens.board import Board
 from backprop_tui.tui.work import AT_ONCE, SLICE, Work
 
 if TYPE_CHECKING:
+    from backprop_tui.replay import Player
+    from backprop_tui.tui.app import BackpropApp
+    from backprop_tui.tui.keeping import Keeper
+    from backprop_tui.tui.replaying import Replaying
     from backprop_tui.tui.screens.prompt import PromptScreen
 
 SPEEDS = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0)
@@ -36,6 +40,7 @@ def binding(command: Command) -> Binding:
 class StepperScreen(Board):
     """Steps through one scenario."""
 
+    app: BackpropApp
     BINDINGS: ClassVar[list[BindingType]] = [
         *[binding(command) for command in COMMANDS if command.keys],
         Binding("escape", "back", "leave what is enlarged, stop what takes long", show=False),
@@ -43,20 +48,64 @@ class StepperScreen(Board):
         Binding("delete,backspace", "remove", "take away what is selected", show=False),
     ]
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, player: Player | None = None, *, keeps: bool = False) -> None:
         super().__init__(session)
+        self.replaying: Replaying | None = None
+        self.keeper: Keeper | None = None
+        self._player = player
+        #: Whether the session is kept by itself, and whether it is one that was.
+        self.keeps, self.resumed = keeps, False
         #: What was written on the command line.
         self.history: list[str] = []
         self._work: Work[Any] | None = None
         self._timer: Timer | None = None
         self._speed = 2
 
+    def on_mount(self) -> None:
+        """Begins with what was kept, or with the replay."""
+        super().on_mount()
+        if self._player is not None:
+            from backprop_tui.tui.replaying import Replaying
+
+            self.replaying = Replaying(self, self._player)
+            self.replaying.play()
+        elif self.keeps:
+            self.call_after_refresh(self._begin_keeping)
+
+    def _begin_keeping(self) -> None:
+        from backprop_tui.tui.keeping import Keeper  # after the first frame, which need not wait for it
+
+        self.keeper = Keeper(self)
+        self.keeper.begin(resumed=self.resumed)
+
+    def show_all(self) -> None:
+        """Draws the position, and keeps what was done."""
+        super().show_all()
+        if self.keeper is not None:
+            self.keeper.touched()
+
+    def show_footer(self) -> None:
+        """The commands one needs most; while a session is replayed, how far it is."""
+        if self.replaying is not None:
+            self.bar("footer").show(self.replaying.model())
+        else:
+            super().show_footer()
+
+    def take_over(self) -> None:
+        """Ends the replay: from here on, the session goes its own way."""
+        if self.replaying is not None:
+            self.replaying.pause()
+            self.take(self.replaying.player.let_go())
+            self.replaying = None
+            self.show_all()
+            self.say("The replay ends here; the session is yours, and :save FILE keeps it.")
+
     # Commands
 
     async def action_do(self, name: str) -> None:
         """Carries out a command that moves the debugger, or does something to the session."""
         command = BY_NAME[name]
-        if self._busy():
+        if self._busy() or self._replays(name):
             return
         if command.move is not None:
             travelled = name in ("continue", "reverse_continue")
@@ -73,6 +122,15 @@ class StepperScreen(Board):
             self.ask(about or f"{name} ")
         else:
             self.carry_out(about)
+
+    def _replays(self, name: str) -> bool:
+        """Whether a command drives the replay; any other one takes the wheel first."""
+        if self.replaying is None:
+            return False
+        if self.replaying.takes(name):
+            return True
+        self.take_over()
+        return False
 
     def _moved(self, moved: bool, travelled: bool) -> None:
         self.show_all()
@@ -103,6 +161,7 @@ class StepperScreen(Board):
 
         if self._busy():
             return
+        self.take_over()
         try:
             found = console.split(line)
         except CommandError as error:
@@ -192,6 +251,8 @@ class StepperScreen(Board):
 
     def action_play(self) -> None:
         """Plays, or pauses."""
+        if self._replays("play"):
+            return
         if self._timer is not None:
             self.stop_playing()
         elif self.debugger.position >= self.debugger.total and self.debugger.stage is None:
@@ -229,21 +290,25 @@ class StepperScreen(Board):
 
     def action_faster(self) -> None:
         """Plays faster."""
-        self._change_speed(1)
+        if not self._replays("faster"):
+            self._change_speed(1)
 
     def action_slower(self) -> None:
         """Plays slower."""
-        self._change_speed(-1)
+        if not self._replays("slower"):
+            self._change_speed(-1)
 
     def action_back(self) -> None:
-        """Stops what takes long; leaves what is enlarged."""
+        """Stops what takes long; leaves what is enlarged; takes over from a replay."""
         if self._work is not None:
             self._work.stop()
             self._work = None
             self.show_all()
             self.say("Stopped looking; nothing has moved.")
-        else:
+        elif self.enlarged is not None:
             self.leave_enlarged()
+        else:
+            self.take_over()
 
     # The program around it
 
@@ -257,7 +322,30 @@ class StepperScreen(Board):
         from backprop_tui.tui.screens.picker import PickerScreen
 
         self.stop_playing()
+        self.keep_now()
         self.app.push_screen(PickerScreen())
+
+    def keep_now(self) -> None:
+        """Keeps what was done, at once."""
+        if self.keeper is not None:
+            self.keeper.now()
+
+    def action_resume(self) -> None:
+        """Goes on where one left the last time."""
+        left = self.keeper.left if self.keeper is not None else None
+        if left is None:
+            self.say("Nothing is kept of this scenario from before.")
+            return
+        from backprop_tui.saving import restored
+
+        try:
+            session = restored(left.found, str(left.path))
+        except BackpropError as error:
+            self.say(f"It cannot be gone on with: {error}", wrong=True)
+            return
+        self.keep_now()
+        self.keeper = None
+        self.app.show_session(session)
 
     def action_help(self) -> None:
         """Opens the help screen."""
@@ -274,5 +362,6 @@ class StepperScreen(Board):
         self.app.action_suspend_process()
 
     def action_quit(self) -> None:
-        """Quits."""
+        """Quits; what was done is kept."""
+        self.keep_now()
         self.app.exit()
