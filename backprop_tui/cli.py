@@ -9,12 +9,12 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NoReturn
 
-from backprop_tui.errors import BackpropError, ScenarioError, nearest
+from backprop_tui.errors import BackpropError, CommandError, ScenarioError, nearest
 
 if TYPE_CHECKING:
     from backprop_tui.scenario import Limits
 
-COMMANDS = ("list", "trace", "check")
+COMMANDS = ("list", "trace", "check", "replay")
 #: Of what could not be checked, so many are named.
 MOST_NOTES = 6
 DESCRIPTION = "Step through backpropagation, one multiplication at a time, in both directions of time."
@@ -25,6 +25,7 @@ commands:
   backprop-tui list             the bundled scenarios
   backprop-tui trace SCENARIO   run it without a screen and print every step
   backprop-tui check SCENARIO…  compare it with its expected values, numerically, and judge its claims
+  backprop-tui replay FILE      play a saved session as it happened, or hold it against its numbers: --check
 
 `backprop-tui COMMAND -h` says more of each."""
 
@@ -69,7 +70,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(arguments: Sequence[str]) -> int:
     if arguments[:1] and arguments[0] in COMMANDS:
-        return {"list": _list, "trace": _trace, "check": _check}[arguments[0]](arguments[1:])
+        return {"list": _list, "trace": _trace, "check": _check, "replay": _replay}[arguments[0]](arguments[1:])
     return _open(arguments)
 
 
@@ -114,7 +115,7 @@ def _open(arguments: Sequence[str]) -> int:
         description=DESCRIPTION,
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        usage="backprop-tui [SCENARIO] [-h] [--version] | list | trace | check",
+        usage="backprop-tui [SCENARIO] [-h] [--version] | list | trace | check | replay",
     )
     parser.add_argument("scenario", nargs="?", metavar="SCENARIO", help="a file, or a bundled scenario's name")
     parser.add_argument("--version", action="store_true", help="print the version and leave")
@@ -137,16 +138,46 @@ def _open(arguments: Sequence[str]) -> int:
         scenario = load(options.scenario, limits=_limits(options))
     else:
         scenario = None
-    if not (sys.stdin.isatty() and sys.stdout.isatty()):
-        named = options.scenario or "SCENARIO"
-        return _unusable(f"stepping needs a terminal; without one, print every step with: backprop-tui trace {named}")
-    if os.environ.get("TERM", "") in ("dumb", ""):
-        named = options.scenario or "SCENARIO"
-        why = "this terminal cannot draw a screen (TERM=dumb)"
-        return _unusable(f"{why}; print the steps with: backprop-tui trace {named}")
+    named = options.scenario or "SCENARIO"
+    _need_terminal(f"print every step with: backprop-tui trace {named}")
     from backprop_tui.tui.app import run
 
     return run(scenario, _limits(options))
+
+
+def _need_terminal(instead: str) -> None:
+    """Raises CommandError where no screen can be drawn; ``instead`` says what can be done without one."""
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise CommandError(f"stepping needs a terminal; without one, {instead}")
+    if os.environ.get("TERM", "") in ("dumb", ""):
+        raise CommandError(f"this terminal cannot draw a screen (TERM=dumb); {instead}")
+
+
+def _replay(arguments: Sequence[str]) -> int:
+    parser = _Parser(prog="backprop-tui replay", description="Plays a saved session on the screen, as it happened.")
+    parser.add_argument("file", metavar="FILE", help="a session that was saved with :save FILE")
+    parser.add_argument("--check", action="store_true", help="play it without a screen; exit 1 where a number is not the saved one")
+    _add_limits(parser)
+    options = parser.parse_args(arguments)
+    from pathlib import Path
+
+    from backprop_tui.format import clean
+    from backprop_tui.replay import Player, checked
+    from backprop_tui.store import read
+
+    found, name = read(Path(options.file)), clean(options.file)
+    if not options.check:
+        _need_terminal(f"hold it against its numbers with: backprop-tui replay --check {name}")
+        player = Player(found, name, _limits(options))
+        from backprop_tui.tui.app import run
+
+        return run(None, _limits(options), player)
+    player = checked(found, name, _limits(options))
+    for difference in player.differences:
+        print(clean(difference))
+    count = len(player.moments)
+    print(f"{name}: {count} thing{'' if count == 1 else 's'} done again, {len(player.differences)} not as saved")
+    return 1 if player.differences else 0
 
 
 def _list(arguments: Sequence[str]) -> int:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_right
-from collections.abc import Generator
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -163,10 +162,8 @@ def same(a: float | None, b: float | None) -> bool:
     return math.isclose(a, b, rel_tol=TOLERANCE, abs_tol=1e-12)
 
 
-def checked(found: Document, name: str, limits: Limits | None = None) -> Generator[int, None, Player]:
-    """Plays everything at once, in parts; answers the player, with what differs."""
+def checked(found: Document, name: str, limits: Limits | None = None) -> Player:
+    """Plays everything at once, and answers the player, with what differs. Raises CommandError or ScenarioError."""
     player = Player(found, name, limits)
-    while not player.ended:
-        player.one(1)
-        yield player.done
+    player.seek(player.duration)
     return player
