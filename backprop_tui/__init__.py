@@ -47,6 +47,7 @@ imports only from what stands above it here; nothing outside ``tui`` imports Tex
     commands        every command once: keys, group, help, what it does
     console         lines of commands, read and carried out
     replay          a saved session, played again
+    settings        what a person prefers: theme, numbers, keys
     completion      what a line of commands could go on with
     view/           Debugger → frozen models of the panels, in plain text and numbers
     tui/            the screen

@@ -7,7 +7,7 @@ moves the debugger (``move``), does something to the session (``act``), or is ca
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -143,6 +143,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("command_line", ("colon",), "Program", "the command line: every command by name, counts too, as in :s 20", "command"),
     _look("save", (), "Program", actions.save, "save the session to a file, to replay it or give it away", "FILE"),
     Command("resume", ("R",), "Program", "go on where you left this scenario the last time"),
+    Command("settings", (), "Program", "show the settings, where they are, and what is wrong with them"),
     Command("theme", ("T",), "Program", "switch between dark and light"),
     Command("open", ("o",), "Program", "open another scenario", "open"),
     Command("help", ("question_mark", "f1"), "Program", "this help", "help"),
@@ -181,9 +182,24 @@ def key_text(key: str) -> str:
     return "+".join(part.upper() if len(part) == 1 else part.capitalize() for part in key.split("+"))
 
 
+#: The keys of the commands that a person has given others.
+_REBOUND: dict[str, tuple[str, ...]] = {}
+
+
+def rebind(keys: Mapping[str, tuple[str, ...]]) -> None:
+    """Gives commands, by their names, other keys than usual; those that are not named get their own back."""
+    _REBOUND.clear()
+    _REBOUND.update(keys)
+
+
+def keys_of(command: Command) -> tuple[str, ...]:
+    """The keys that a command has, as the person wants them."""
+    return _REBOUND.get(command.name, command.keys)
+
+
 def keys_text(command: Command) -> str:
     """All keys of a command."""
-    return "  ".join(key_text(key) for key in command.keys)
+    return "  ".join(key_text(key) for key in keys_of(command))
 
 
 def markdown_table() -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Generator
 
 from backprop_tui.actions import Parts
-from backprop_tui.commands import COMMANDS, Command, key_text
+from backprop_tui.commands import COMMANDS, Command, key_text, keys_of
 from backprop_tui.errors import CommandError, did_you_mean
 from backprop_tui.session import Session
 
@@ -20,7 +20,7 @@ MOST_TIMES = 10_000_000
 def find(word: str) -> Command:
     """The command of a name or a key. Raises CommandError, with the nearest name."""
     for command in COMMANDS:
-        if word in (command.name, command.name.replace("_", "-")) or any(word == key_text(key) for key in command.keys):
+        if word in (command.name, command.name.replace("_", "-")) or any(word == key_text(key) for key in keys_of(command)):
             return command
     hint = did_you_mean(word.replace("-", "_"), [command.name for command in COMMANDS])
     raise CommandError(f"no command '{word}'" + (f"; {hint}" if hint else ""))

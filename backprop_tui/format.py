@@ -126,16 +126,32 @@ class Style:
     exponent: int = 0
 
 
-def style_for(*arrays: npt.ArrayLike, width: int = 9) -> Style:
+@dataclass
+class Display:
+    """How many digits after the point a person wants to see of the entries of arrays; everywhere on the screen the same."""
+
+    decimals: int = 4
+
+    @property
+    def cell(self) -> int:
+        """The width of an entry in a panel, in cells."""
+        return self.decimals + 4
+
+
+DISPLAY = Display()
+
+
+def style_for(*arrays: npt.ArrayLike, width: int | None = None) -> Style:
     """The one style in which all entries of ``arrays`` are written; ``width`` cells each, at least 8.
 
     - ``integer`` where every entry is an integer below 1e6;
-    - ``fixed`` with 4 decimals, fewer where the integer part needs the room, 5 where the largest is below 0.01;
+    - ``fixed`` with 4 decimals (or as many as `DISPLAY` says), fewer where the integer part needs the room, one more where the
+      largest is below 0.01;
     - ``exponent`` where the largest magnitude is 1e6 or more, or below 1e-3.
 
     What is not finite has no say.
     """
-    width = max(width, 8)
+    width = max(DISPLAY.cell + 1 if width is None else width, 8)
     largest, smallest, integers, some = 0.0, math.inf, True, False
     for array in arrays:
         values = np.abs(np.asarray(array, dtype=np.float64))
@@ -149,14 +165,14 @@ def style_for(*arrays: npt.ArrayLike, width: int = 9) -> Style:
         integers = integers and bool((values == np.floor(values)).all())
         smallest = min(smallest, float(values.min(initial=math.inf, where=values > 0)))
     if not some:
-        return Style("fixed", 4, width)
+        return Style("fixed", DISPLAY.decimals, width)
     if largest >= 1e6 or 0 < largest < 1e-3:
         own, longest = (len(_exponential(value, 2).partition("e")[2]) for value in (largest, smallest))
-        decimals = min(2, width - 4 - own)  # the sign, a digit, the point and e take the four
+        decimals = min(DISPLAY.decimals - 2, width - 4 - own)  # the sign, a digit, the point and e take the four
         return Style("exponent", decimals, width, min(max(own, longest), width - 4 - decimals))
     if integers:
         return Style("integer", 0, width)
-    decimals = 5 if largest < 0.01 else 4
+    decimals = DISPLAY.decimals + (largest < 0.01)
     while decimals and len(f"{largest:.{decimals}f}") >= width:  # one cell is for the sign
         decimals -= 1
     return Style("fixed", decimals, width)

@@ -33,7 +33,6 @@ def test_a_command_has_a_group_and_help(command: Command) -> None:
     assert f"  {command.help}\n" in help_text()
     if command.takes or not command.keys:
         assert f":{command.name} {command.takes}".rstrip() + "\n" in help_text()
-    assert command.keys or command.act is not None
 
 
 def test_names_keys_and_helps_are_unique() -> None:

@@ -15,11 +15,14 @@ from textual.app import App, SystemCommand
 from textual.binding import BindingType
 from textual.screen import Screen
 
+from backprop_tui import commands
 from backprop_tui.commands import COMMANDS
 from backprop_tui.errors import BackpropError
-from backprop_tui.format import clean
+from backprop_tui.format import DISPLAY, clean
 from backprop_tui.scenario import Limits, Scenario, load
 from backprop_tui.session import Session
+from backprop_tui.settings import Settings
+from backprop_tui.settings import load as load_settings
 from backprop_tui.tui.screens.stepper import StepperScreen, binding
 from backprop_tui.tui.theme import DARK, LIGHT
 
@@ -36,9 +39,23 @@ class BackpropApp(App[None]):
     CSS = "Toast { background: $panel; color: $foreground; }"
 
     def __init__(
-        self, scenario: Scenario | None = None, limits: Limits | None = None, *, player: Player | None = None, keeps: bool = False
+        self,
+        scenario: Scenario | None = None,
+        limits: Limits | None = None,
+        *,
+        player: Player | None = None,
+        keeps: bool = False,
+        settings: Settings | None = None,
+        problems: tuple[str, ...] = (),
     ) -> None:
         super().__init__()
+        self.settings = settings or Settings()
+        #: What is wrong with the settings' file, a line each.
+        self.problems = problems
+        commands.rebind(self.settings.keys)
+        DISPLAY.decimals = self.settings.decimals
+        if self.settings.keys:
+            self.set_keymap({name: ",".join(keys) for name, keys in self.settings.keys.items()})
         self._scenario = scenario
         self._player = player
         #: Whether sessions are kept where one left.
@@ -48,7 +65,17 @@ class BackpropApp(App[None]):
         self._pressed_on: WeakKeyDictionary[events.Key, Screen[Any]] = WeakKeyDictionary()
         self.register_theme(DARK)
         self.register_theme(LIGHT)
-        self.theme = os.environ.get("TEXTUAL_THEME") or DARK.name
+        self.theme = self._chosen_theme()
+
+    def _chosen_theme(self) -> str:
+        """The theme of the settings, unless the environment names one; what is no theme is a problem, not an error."""
+        environment = os.environ.get("TEXTUAL_THEME")
+        wanted = environment or {"dark": DARK.name, "light": LIGHT.name}.get(self.settings.theme, self.settings.theme)
+        if wanted in self.available_themes:
+            return wanted
+        if not environment:
+            self.problems += (f"settings.toml: no theme '{wanted}'; write dark, light, or a theme of Textual's",)
+        return DARK.name
 
     def get_default_screen(self) -> Screen[None]:
         """The stepper, or the picker where no scenario was named."""
@@ -136,6 +163,7 @@ def _collect_garbage_again() -> None:
 
 def run(scenario: Scenario | None, limits: Limits, player: Player | None = None) -> int:
     """Runs the screen to its end and answers the exit status."""
-    app = BackpropApp(scenario, limits, player=player, keeps=True)
+    settings, problems = load_settings()
+    app = BackpropApp(scenario, limits, player=player, keeps=True, settings=settings, problems=problems)
     app.run()
     return app.return_code or 0

@@ -7,13 +7,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from backprop_tui.format import cell_width, cut, number, plain, shade, shape_text, style_for, summary
+from backprop_tui.format import DISPLAY, cell_width, cut, number, plain, shade, shape_text, style_for, summary
 from backprop_tui.ops.op import Array
 from backprop_tui.view.models import Block
 from backprop_tui.view.text import BLANK, Line, Span, fit, padded, width_of
 
 #: The width of a cell, the same for every entry of every array, so that nothing moves from step to step.
-CELL = 8
 CORNER = 2
 
 
@@ -39,7 +38,7 @@ def entry_lines(array: Array, role: str) -> list[Line]:
     matrix = as_rows(array)
     if matrix.size == 0:
         return [(Span("(no entries)", "dim"),)]
-    style, largest = style_for(matrix, width=CELL), _largest(matrix)
+    style, largest = style_for(matrix, width=DISPLAY.cell), _largest(matrix)
     texts = [[number(x, style) for x in row] for row in matrix]
     # an entry that fills its cell would touch the one before it
     apart = " " if any(not text.startswith(" ") for row in texts for text in row[1:]) else ""
@@ -58,7 +57,7 @@ def _largest(matrix: Array) -> float:
 def summary_lines(array: Array, role: str, widest: int, *, brief: bool = False) -> list[Line]:
     """A large array in a width: its corner in whole entries, and its extremes, mean and norm; if ``brief``, a line of each."""
     matrix = as_rows(array)
-    room = max((widest - 2) // (CELL + 1), 1)
+    room = max((widest - 2) // (DISPLAY.cell + 1), 1)
     rows, columns = min(1 if brief else CORNER, matrix.shape[0]), min(CORNER, matrix.shape[1], room)
     corner = entry_lines(matrix[:rows, :columns], role)
     if matrix.shape[1] > columns:
@@ -70,7 +69,7 @@ def summary_lines(array: Array, role: str, widest: int, *, brief: bool = False) 
     if max(map(cell_width, words)) > widest:
         words = [f"min {low}", f"max {high}", f"norm {norm}"]
     elif matrix.shape[0] > rows:
-        corner.append((Span("⋮".rjust(CELL), "dim"),))
+        corner.append((Span("⋮".rjust(DISPLAY.cell), "dim"),))
     unsound = ", ".join(f"{count} {name}" for count, name in ((facts.nans, "nan"), (facts.infs, "inf")) if count)
     if unsound:
         words = [unsound, f"the rest: {words[0]}", *words[1:]]
@@ -101,7 +100,7 @@ def draw_block(block: Block, budget: Budget, *, widest: int = 200) -> Drawn:
     """A block with its headings and its shape; an array beyond the budget is summarised."""
     role = block.role.partition(".")[0]
     if block.array is None:
-        body: list[Line] = [(Span("·".rjust(CELL), "dim"),)]
+        body: list[Line] = [(Span("·".rjust(DISPLAY.cell), "dim"),)]
         shape = more = ""
     else:
         whole = budget.whole(block.array)
@@ -155,16 +154,16 @@ def inline(array: Array, role: str, width: int) -> Line:
     if unsound and array.size > 1:
         sign = Span(cut(f" {unsound} not finite", width), "warning")
         room = width - len(sign.text)
-        return (*(_entries(matrix, array.size, role, room) if room > CELL else ()), sign)
+        return (*(_entries(matrix, array.size, role, room) if room > DISPLAY.cell else ()), sign)
     return _entries(matrix, array.size, role, width)
 
 
 def _entries(matrix: Array, size: int, role: str, width: int) -> Line:
     """The entries that have room on a line, and an ellipsis where there are more."""
     bars = matrix.shape[0] - 1
-    style, largest = style_for(matrix, width=CELL), _largest(matrix)
-    seen = [number(x, style) for x in matrix.flat[1 : width // CELL + 1]]
-    cell = CELL + any(not text.startswith(" ") for text in seen)  # it would touch the one before it
+    style, largest = style_for(matrix, width=DISPLAY.cell), _largest(matrix)
+    seen = [number(x, style) for x in matrix.flat[1 : width // DISPLAY.cell + 1]]
+    cell = DISPLAY.cell + any(not text.startswith(" ") for text in seen)  # it would touch the one before it
     whole = size == matrix.size and matrix.size * cell + bars <= width
     parts: list[Span] = []
     used = 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from backprop_tui.commands import COMMANDS, key_text
+from backprop_tui.commands import COMMANDS, key_text, keys_of
 from backprop_tui.format import cell_width
 from backprop_tui.view.models import FooterModel, HeaderModel, ReplayModel, TimelineModel
 from backprop_tui.view.text import Line, Span, fit, padded, width_of
@@ -98,9 +98,10 @@ def footer(model: FooterModel | ReplayModel, width: int) -> Line:
         return fit((Span(" "), Span(model.message, "warning" if model.wrong else "strong")), width)
     parts: list[Span] = [Span(" ")]
     for command in COMMANDS:
-        if not command.short:
+        keys = keys_of(command)
+        if not command.short or not keys:
             continue
-        key = "space" if command.keys[0] == "space" else key_text(command.keys[0])
+        key = "space" if keys[0] == "space" else key_text(keys[0])
         text = f"{key} {command.short}  "
         if sum(cell_width(p.text) for p in parts) + cell_width(text) > width:
             break

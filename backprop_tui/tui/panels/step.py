@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from backprop_tui.format import DISPLAY
 from backprop_tui.tui.panels.arrays import (
-    CELL,
     Budget,
     Drawn,
     as_rows,
@@ -86,13 +86,13 @@ def _drawn(blocks: tuple[Block, ...], budget: Budget, widest: int) -> list[Drawn
 def _all_beside(model: StepModel, width: int, budget: Budget) -> list[Line] | None:
     """The forward value and the multiplication side by side."""
     count = len(model.blocks) + (model.forward is not None)
-    widest = max((width - 4 * count) // count, 2 * CELL) if _summarised(model, budget) else width
+    widest = max((width - 4 * count) // count, 2 * DISPLAY.cell) if _summarised(model, budget) else width
     drawn = _drawn(model.blocks, budget, widest)
     if model.forward is None:
         signs = model.signs
     else:
         signs = ("", *model.signs)
-        drawn = [draw_block(model.forward, budget, widest=max(2 * CELL, min(widest, width // 4))), *drawn]
+        drawn = [draw_block(model.forward, budget, widest=max(2 * DISPLAY.cell, min(widest, width // 4))), *drawn]
     return beside(drawn, signs) if width_beside(drawn, signs) <= width else None
 
 
@@ -101,7 +101,7 @@ def _forward_above(model: StepModel, width: int, budget: Budget) -> list[Line] |
     if model.forward is None:
         return None
     count = max(len(model.blocks), 1)
-    widest = max((width - 4 * count) // count, 2 * CELL) if _summarised(model, budget) else width
+    widest = max((width - 4 * count) // count, 2 * DISPLAY.cell) if _summarised(model, budget) else width
     drawn = _drawn(model.blocks, budget, widest)
     if width_beside(drawn, model.signs) > width:
         return None
@@ -114,7 +114,7 @@ def _squeezed(model: StepModel, width: int, budget: Budget) -> list[Line] | None
     widest = (width - gaps) // len(model.blocks)
     for block in model.blocks:
         if block.array is not None:
-            numbers = as_rows(block.array).shape[1] * CELL
+            numbers = as_rows(block.array).shape[1] * DISPLAY.cell
             if not budget.whole(block.array) or numbers > widest:
                 return None
     drawn = _drawn(model.blocks, budget, widest)
@@ -126,7 +126,7 @@ def _one_line(block: Block, width: int) -> Line:
     head = line(Span(f"{block.title}  ", block.role), Span(f"{block.name}  ", block.role))
     if block.array is None:
         return (*head, Span("·", "dim"))
-    return fit((*head, *inline(block.array, block.role.partition(".")[0], max(width - width_of(head), CELL))), width)
+    return fit((*head, *inline(block.array, block.role.partition(".")[0], max(width - width_of(head), DISPLAY.cell))), width)
 
 
 def _stacked(model: StepModel, width: int, budget: Budget) -> list[Line] | None:
@@ -164,7 +164,7 @@ def _totals(model: StepModel, width: int, budget: Budget) -> list[Line]:
         return [_headed(words, model.contribution, width)]
     if before.array is None:
         blocks, signs = blocks[:1], ()
-    drawn = _drawn(tuple(blocks), budget, max(width // 3, 2 * CELL))
+    drawn = _drawn(tuple(blocks), budget, max(width // 3, 2 * DISPLAY.cell))
     if all(b.array is None or budget.whole(b.array) for b in blocks) and width_beside(drawn, signs) <= width:
         return [_headed(words, model.contribution, width), *beside(drawn, signs)]
     return [_headed(words, model.contribution, width), *[_one_line(block, width) for block in blocks]]

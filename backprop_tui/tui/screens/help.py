@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from backprop_tui.commands import COMMANDS, GROUPS, keys_text
+from backprop_tui.commands import COMMANDS, GROUPS, keys_of, keys_text
 from backprop_tui.tui.screens.output import TextScreen
 
 READING = """\
@@ -37,7 +37,7 @@ def text() -> str:
         for command in COMMANDS:
             if command.group == group:
                 lines.append(f"  {keys_text(command):<12}  {command.help}")
-                if command.takes or not command.keys:
+                if command.takes or not keys_of(command):
                     lines.append(f"  {'':<12}    :{command.name} {command.takes}".rstrip())
         lines.append("")
     return "\n".join([*lines, READING])

@@ -14,6 +14,7 @@ from backprop_tui.commands import BY_NAME, COMMANDS, Command
 from backprop_tui.errors import BackpropError, CommandError
 from backprop_tui.format import clean
 from backprop_tui.session import Session
+from backprop_tui.settings import SPEEDS
 from backprop_tui.tui import selection
 from backprop_tui.tui.panels import bars
 from backprop_tui.tui.panels.base import Panel
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
     from backprop_tui.tui.keeping import Keeper
     from backprop_tui.tui.replaying import Replaying
     from backprop_tui.tui.screens.prompt import PromptScreen
-
-SPEEDS = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0)
 
 
 def binding(command: Command) -> Binding:
@@ -59,11 +58,16 @@ class StepperScreen(Board):
         self.history: list[str] = []
         self._work: Work[Any] | None = None
         self._timer: Timer | None = None
-        self._speed = 2
+        self._speed = SPEEDS.index(2.0)
 
     def on_mount(self) -> None:
         """Begins with what was kept, or with the replay."""
+        self._speed = SPEEDS.index(self.app.settings.speed)
+        self.debugger.detail = self.debugger.detail or self.app.settings.detail
         super().on_mount()
+        if self.app.problems:
+            more = len(self.app.problems) - 1
+            self.say(self.app.problems[0] + (f" (and {more} more: :settings)" if more else ""), wrong=True)
         if self._player is not None:
             from backprop_tui.tui.replaying import Replaying
 
@@ -346,6 +350,13 @@ class StepperScreen(Board):
         self.keep_now()
         self.keeper = None
         self.app.show_session(session)
+
+    def action_settings(self) -> None:
+        """Shows the settings, where they are, and what is wrong with them."""
+        from backprop_tui.settings import described
+        from backprop_tui.tui.screens.output import TextScreen
+
+        self.app.push_screen(TextScreen("Settings", described(self.app.settings, self.app.problems)))
 
     def action_help(self) -> None:
         """Opens the help screen."""
