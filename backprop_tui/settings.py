@@ -37,6 +37,9 @@ _WORDS = frozenset(
     )
 )
 
+#: The keys that move and choose inside the panels; they come before those of the commands.
+_OF_PANELS = ("h", "j", "k", "l", "up", "down", "pageup", "pagedown", "enter", "escape", "tab", "shift+tab", "delete", "backspace")
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -112,6 +115,12 @@ def _settings(found: dict[str, Any], problems: list[str]) -> Settings:
     return Settings(**kept, keys=_keys(keys, problems))
 
 
+def _clash(name: str, key: str, owner: str) -> str:
+    if owner == "the panels":
+        return f"keys.{name}: {key_text(key)} moves and chooses inside the panels; take another one"
+    return f"keys.{name}: {key_text(key)} is that of {owner}; give that one another key too"
+
+
 def _keys(found: dict[str, Any], problems: list[str]) -> dict[str, tuple[str, ...]]:
     wanted: dict[str, tuple[str, ...]] = {}
     for name, given in found.items():
@@ -125,7 +134,7 @@ def _keys(found: dict[str, Any], problems: list[str]) -> dict[str, tuple[str, ..
             problems.append(f"keys.{name}: write a key such as 's', 'ctrl+s', 'f5' or 'space', or a list of them")
         else:
             wanted[name] = tuple(key for key in keys if key is not None)
-    taken: dict[str, str] = {}
+    taken: dict[str, str] = dict.fromkeys(_OF_PANELS, "the panels")
     for command in COMMANDS:  # those that keep their keys first, so that nobody loses one unasked
         if command.name not in wanted:
             taken |= dict.fromkeys(command.keys, command.name)
@@ -133,7 +142,7 @@ def _keys(found: dict[str, Any], problems: list[str]) -> dict[str, tuple[str, ..
     for name, names in wanted.items():
         clash = next((key for key in names if key in taken), None)
         if clash is not None:
-            problems.append(f"keys.{name}: {key_text(clash)} is {taken[clash]}'s; give that one another key too")
+            problems.append(_clash(name, clash, taken[clash]))
             continue
         taken |= dict.fromkeys(names, name)
         kept[name] = names

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from textual.timer import Timer
 
 from backprop_tui import saving, store
+from backprop_tui.commands import BY_NAME, keys_text
 from backprop_tui.errors import BackpropError
 
 if TYPE_CHECKING:
@@ -40,17 +41,17 @@ class Keeper:
         self.left: store.Left | None = None
         self._aside = False
 
-    def begin(self, *, resumed: bool) -> None:
-        """Looks whether something was kept, and says so, unless one goes on with it already."""
+    def begin(self, *, resumed: bool) -> str:
+        """Looks whether something was kept, and answers what to say of it; nothing where one goes on with it already."""
         self._kept = self._state() if resumed else None
         left = store.left(self._screen.session.scenario)
         self._aside = left is not None
-        if left is not None and not resumed:
-            self.left = left
-            changed = "" if left.fits(self._screen.session.scenario) else ", with the scenario as it was then"
-            self._screen.say(
-                f"You left at step {left.position}, {ago(max(time.time() - left.when, 0.0))}: R goes on there{changed}"
-            )
+        if left is None or resumed:
+            return ""
+        self.left = left
+        key = keys_text(BY_NAME["resume"]).split("  ")[0]
+        changed = "" if left.fits(self._screen.session.scenario) else ", with the scenario as it was then"
+        return f"You left at step {left.position}, {ago(max(time.time() - left.when, 0.0))}: {key} goes on there{changed}"
 
     def touched(self) -> None:
         """Something was done: it is kept in a moment."""

@@ -65,22 +65,25 @@ class StepperScreen(Board):
         self._speed = SPEEDS.index(self.app.settings.speed)
         self.debugger.detail = self.debugger.detail or self.app.settings.detail
         super().on_mount()
-        if self.app.problems:
-            more = len(self.app.problems) - 1
-            self.say(self.app.problems[0] + (f" (and {more} more: :settings)" if more else ""), wrong=True)
         if self._player is not None:
             from backprop_tui.tui.replaying import Replaying
 
             self.replaying = Replaying(self, self._player)
             self.replaying.play()
-        elif self.keeps:
-            self.call_after_refresh(self._begin_keeping)
+        else:
+            self.call_after_refresh(self._greet)
 
-    def _begin_keeping(self) -> None:
-        from backprop_tui.tui.keeping import Keeper  # after the first frame, which need not wait for it
+    def _greet(self) -> None:
+        """After the first frame: what is wrong with the settings, and where one left the last time."""
+        problems = self.app.problems
+        parts = [f"{problems[0]}{f' (and {len(problems) - 1} more: :settings)' if problems[1:] else ''}"] if problems else []
+        if self.keeps:
+            from backprop_tui.tui.keeping import Keeper  # the first frame need not wait for it
 
-        self.keeper = Keeper(self)
-        self.keeper.begin(resumed=self.resumed)
+            self.keeper = Keeper(self)
+            parts += [said] if (said := self.keeper.begin(resumed=self.resumed)) else []
+        if parts and self.debugger.position == 0:
+            self.say(" · ".join(parts), wrong=bool(problems))
 
     def show_all(self) -> None:
         """Draws the position, and keeps what was done."""
