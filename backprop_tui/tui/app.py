@@ -7,6 +7,7 @@ import gc
 import os
 import signal
 from collections.abc import Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 from weakref import WeakKeyDictionary
 
@@ -124,10 +125,10 @@ class BackpropApp(App[None]):
             return
         self._show(opened)
 
-    def show_session(self, session: Session) -> None:
-        """Goes on with a session that was kept, in place of the present one."""
+    def show_session(self, session: Session, kept_in: Path | None) -> None:
+        """Goes on with a session that was kept in a file, in place of the present one."""
         opened = StepperScreen(session, keeps=self._keeps)
-        opened.resumed = True
+        opened.kept_in = kept_in
         self.stepper = None
         self._show(opened)
 

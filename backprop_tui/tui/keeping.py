@@ -33,20 +33,20 @@ class Keeper:
 
     def __init__(self, screen: StepperScreen) -> None:
         self._screen = screen
-        self._path = store.place(screen.session.scenario)
+        self.path = screen.kept_in or store.place(screen.session.scenario)
         self._timer: Timer | None = None
-        self._kept: object = None
+        #: What was done before there was anything to keep it: a session that was kept has that in its place already.
+        self._kept: object = self._state() if screen.kept_in else None
         self._complained = False
         #: What was kept the last time, until one goes on there.
         self.left: store.Left | None = None
         self._aside = False
 
-    def begin(self, *, resumed: bool) -> str:
+    def begin(self) -> str:
         """Looks whether something was kept, and answers what to say of it; nothing where one goes on with it already."""
-        self._kept = self._state() if resumed else None
         left = store.left(self._screen.session.scenario)
         self._aside = left is not None
-        if left is None or resumed:
+        if left is None or self._screen.kept_in:
             return ""
         self.left = left
         key = keys_text(BY_NAME["resume"]).split("  ")[0]
@@ -68,7 +68,7 @@ class Keeper:
         wrong, found = self._made()
         if found is not None:
             aside, self._aside = self._aside, False
-            wrong = await asyncio.to_thread(store.keep, found, self._path, set_aside=aside)
+            wrong = await asyncio.to_thread(store.keep, found, self.path, set_aside=aside)
         self._done(state, wrong)
 
     def now(self) -> None:
@@ -80,7 +80,7 @@ class Keeper:
             state = self._state()
             wrong, found = self._made()
             if found is not None:
-                wrong = store.keep(found, self._path, set_aside=self._aside)
+                wrong = store.keep(found, self.path, set_aside=self._aside)
                 self._aside = False
             self._done(state, wrong)
 

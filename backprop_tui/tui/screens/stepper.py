@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Generator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual.binding import Binding, BindingType
@@ -52,8 +53,9 @@ class StepperScreen(Board):
         self.replaying: Replaying | None = None
         self.keeper: Keeper | None = None
         self._player = player
-        #: Whether the session is kept by itself, and whether it is one that was.
-        self.keeps, self.resumed = keeps, False
+        #: Whether the session is kept by itself; and where, if it is one that was.
+        self.keeps = keeps
+        self.kept_in: Path | None = None
         #: What was written on the command line.
         self.history: list[str] = []
         self._work: Work[Any] | None = None
@@ -70,18 +72,21 @@ class StepperScreen(Board):
 
             self.replaying = Replaying(self, self._player)
             self.replaying.play()
+        elif self.kept_in is not None:
+            self._greet()
         else:
-            self.call_after_refresh(self._greet)
+            self.call_after_refresh(self._greet)  # the first frame need not wait for it
 
     def _greet(self) -> None:
-        """After the first frame: what is wrong with the settings, and where one left the last time."""
+        """Says what is wrong with the settings, and where one left the last time."""
         problems = self.app.problems
         parts = [f"{problems[0]}{f' (and {len(problems) - 1} more: :settings)' if problems[1:] else ''}"] if problems else []
         if self.keeps:
-            from backprop_tui.tui.keeping import Keeper  # the first frame need not wait for it
+            from backprop_tui.tui.keeping import Keeper
 
             self.keeper = Keeper(self)
-            parts += [said] if (said := self.keeper.begin(resumed=self.resumed)) else []
+            parts += [said] if (said := self.keeper.begin()) else []
+            self.keeper.touched()
         if parts and self.debugger.position == 0:
             self.say(" · ".join(parts), wrong=bool(problems))
 
@@ -346,13 +351,15 @@ class StepperScreen(Board):
         from backprop_tui.saving import restored
 
         try:
-            session = restored(left.found, str(left.path))
+            scenario = self.session.scenario
+            session = restored(left.found, left.path.name, scenario=scenario if left.fits(scenario) else None)
         except BackpropError as error:
             self.say(f"It cannot be gone on with: {error}", wrong=True)
             return
         self.keep_now()
+        path = self.keeper.path if self.keeper is not None else None
         self.keeper = None
-        self.app.show_session(session)
+        self.app.show_session(session, path)
 
     def action_settings(self) -> None:
         """Shows the settings, where they are, and what is wrong with them."""
