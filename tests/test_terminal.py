@@ -8,6 +8,7 @@ import re
 import select
 import signal
 import struct
+import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -26,6 +27,7 @@ pty = pytest.importorskip("pty")
 pyte = pytest.importorskip("pyte")
 termios = pytest.importorskip("termios")
 
+pytestmark = pytest.mark.usefixtures("home")
 LIMIT = 30.0
 ENTERED, LEFT = b"\x1b[?1049h", b"\x1b[?1049l"
 
@@ -272,3 +274,80 @@ def truth_at(position: int) -> Any:
     step = truth_of("notes/batch")[position - 1]
     assert isinstance(step, BackwardStep)
     return step.product
+
+
+# A whole session of debugging.
+
+
+def line(opened: Terminal, text: str) -> None:
+    """Writes a line on the command line."""
+    opened.send(":")
+    opened.wait_for(r"\n :")
+    opened.send(f"{text}\r")
+
+
+def test_a_breakpoint_a_change_a_saved_session_going_on_there_and_the_replay(tmp_path: Path) -> None:
+    saved = tmp_path / "it.json"
+    with terminal("notes/sigmoid") as opened:
+        opened.wait_for(r"step +0 of 14")
+        line(opened, "break op sigmoid in backward")
+        opened.wait_for(r"breakpoint 1: op sigmoid in backward")
+        opened.send("c")
+        check(opened.wait_for(r"step +10 of 14(?s:.*)stopped by breakpoint 1, op sigmoid in backward, 1st hit of 2"), 10)
+        opened.send("e")
+        opened.wait_for(":edit")
+        opened.send("W2[0, 0] = 7\r")
+        opened.wait_for(r"recording 2 of 2(?s:.*)step +10 of 14")
+        opened.send("s")
+        opened.wait_for(r"step +11 of 14(?s:.*)7 +−1 =")
+        opened.send("C")
+        opened.wait_for(r"step +10 of 14")
+        opened.send("w")
+        opened.wait_for(":watch")
+        opened.send("norm(grad(W1))\r")
+        opened.wait_for(r"norm\(grad\(W1\)\)")
+        line(opened, f"save {saved}")
+        opened.wait_for(r"saved to ")
+        opened.send("q")
+        assert opened.wait() == 0
+        assert_restored(opened.written)
+    with terminal("notes/sigmoid") as opened:
+        opened.wait_for(r"You left at step 10, just now: R goes on there")
+        opened.send("R")
+        opened.wait_for(r"recording 2 of 2(?s:.*)step +10 of 14")
+        opened.send("7")
+        opened.wait_for(r"7 Watches(?s:.*)norm\(grad\(W1\)\)")
+        opened.send("q")
+        assert opened.wait() == 0
+    with terminal("replay", str(saved)) as opened:
+        opened.wait_for(r"replay +0:0")
+        opened.wait_for(r"step +10 of 14(?s:.*)‖ replay")
+        opened.send("\x1b")
+        opened.wait_for(r"the session is yours")
+        opened.send("s")
+        opened.wait_for(r"step +11 of 14")
+        opened.send("q")
+        assert opened.wait() == 0
+        assert_restored(opened.written)
+    done = subprocess.run([*command(), "replay", "--check", str(saved)], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "0 not as saved" in done.stdout
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM], ids=lambda number: number.name)
+def test_killed_in_the_middle_it_can_be_gone_on_where_one_was(number: signal.Signals) -> None:
+    with terminal("notes/sigmoid") as opened:
+        opened.wait_for(r"step +0 of 14")
+        for position in range(1, 4):
+            opened.send("s")
+            opened.wait_for(rf"step +{position} of 14")
+        if number == signal.SIGKILL:
+            time.sleep(1.5)  # what was done is kept a second later
+        os.kill(opened.pid, number)
+        assert opened.wait() != 0
+    with terminal("notes/sigmoid") as opened:
+        opened.wait_for(r"You left at step 3, just now: R goes on there")
+        opened.send("R")
+        check(opened.wait_for(r"step +3 of 14(?s:.*)▸ *3 "), 3)
+        opened.send("q")
+        assert opened.wait() == 0

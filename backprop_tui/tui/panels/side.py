@@ -12,7 +12,8 @@ def draw_watches(model: WatchesModel, width: int, _height: int) -> list[Line]:
     """A line for each watch: what it was before the step, where that is another, and what it is."""
     if not model.rows:
         return wrapped("Nothing is watched. w watches an expression, such as norm(grad(W1)).", width, "dim")
-    names = min(max(cell_width(row.text) for row in model.rows), max(width * 2 // 5, 6))
+    share = width - 13 if width < 44 else width * 2 // 5  # the rest is for one number at least
+    names = min(max(cell_width(row.text) for row in model.rows), max(share, 6))
     return [_watch(row, names, width) for row in model.rows]
 
 
@@ -21,7 +22,8 @@ def _watch(row: WatchRow, names: int, width: int) -> Line:
     name = Span(pad(cut(row.text, names), names), "strong" if row.changed else "")
     mark = Span("  ▸ " if row.changed else "    ", "product")
     if row.after is None:
-        return fit((name, mark, Span(row.why, "dim")), width)
+        why = row.why if cell_width(row.why) <= room else "not yet" if row.why.endswith("not there yet") else row.why
+        return fit((name, mark, Span(why, "dim")), width)
     if not row.changed or row.before is None or room < 20:
         return fit((name, mark, *inline(row.after, "forward", room)), width)
     half = (room - 3) // 2

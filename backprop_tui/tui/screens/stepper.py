@@ -337,6 +337,10 @@ class StepperScreen(Board):
         self.keep_now()
         self.app.push_screen(PickerScreen())
 
+    def on_unmount(self) -> None:
+        """However it ends, what was done is kept."""
+        self.keep_now()
+
     def keep_now(self) -> None:
         """Keeps what was done, at once."""
         if self.keeper is not None:
