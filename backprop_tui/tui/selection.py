@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from backprop_tui import view
 from backprop_tui.commands import Command
 from backprop_tui.tui.panels.base import Panel
+from backprop_tui.tui.panels.side import lines_each
 
 if TYPE_CHECKING:
     from backprop_tui.tui.screens.stepper import StepperScreen
@@ -85,5 +86,6 @@ def removed(screen: StepperScreen, panel: str, index: int) -> str | None:
         number = _number_of(screen, (panel, index))
         return None if number is None else f"delete {number}"
     if panel == "watches":
-        return f"unwatch {min(index + 1, len(screen.session.watches))}" if screen.session.watches else None
+        number = index // lines_each(screen.panel(panel).inner.width) + 1
+        return f"unwatch {min(number, len(screen.session.watches))}" if screen.session.watches else None
     return None

@@ -8,27 +8,36 @@ from backprop_tui.view.models import CallsModel, StopsModel, WatchesModel, Watch
 from backprop_tui.view.text import Line, Span, fit, padded, wrapped
 
 
+def lines_each(width: int) -> int:
+    """How many lines a watch takes: in a narrow panel its value stands under it."""
+    return 2 if width < 44 else 1
+
+
 def draw_watches(model: WatchesModel, width: int, _height: int) -> list[Line]:
-    """A line for each watch: what it was before the step, where that is another, and what it is."""
+    """Each watch with what it was before the step, where that is another, and what it is."""
     if not model.rows:
         return wrapped("Nothing is watched. w watches an expression, such as norm(grad(W1)).", width, "dim")
-    share = width - 13 if width < 44 else width * 2 // 5  # the rest is for one number at least
-    names = min(max(cell_width(row.text) for row in model.rows), max(share, 6))
-    return [_watch(row, names, width) for row in model.rows]
+    if lines_each(width) == 2:
+        pairs = [(_name(row, width), _watched(row, width)) for row in model.rows]
+        return [fit(part, width) for pair in pairs for part in pair]
+    names = min(max(cell_width(row.text) for row in model.rows), max(width * 2 // 5, 6))
+    return [fit((*padded(_name(row, names), names), *_watched(row, width - names)), width) for row in model.rows]
 
 
-def _watch(row: WatchRow, names: int, width: int) -> Line:
-    room = width - names - 4
-    name = Span(pad(cut(row.text, names), names), "strong" if row.changed else "")
-    mark = Span("  ▸ " if row.changed else "    ", "product")
+def _name(row: WatchRow, width: int) -> Line:
+    return (Span(cut(row.text, width), "strong" if row.changed else ""),)
+
+
+def _watched(row: WatchRow, width: int) -> Line:
+    """The value in a width, after a mark that says whether the step changed it."""
+    mark, room = Span("  ▸ " if row.changed else "    ", "product"), width - 4
     if row.after is None:
-        why = row.why if cell_width(row.why) <= room else "not yet" if row.why.endswith("not there yet") else row.why
-        return fit((name, mark, Span(why, "dim")), width)
+        return (mark, Span(row.why, "dim"))
     if not row.changed or row.before is None or room < 20:
-        return fit((name, mark, *inline(row.after, "forward", room)), width)
+        return (mark, *inline(row.after, "forward", room))
     half = (room - 3) // 2
     before = fit(inline(row.before, "forward", half), half)
-    return fit((name, mark, *before, Span(" → ", "dim"), *inline(row.after, "forward", half)), width)
+    return (mark, *before, Span(" → ", "dim"), *inline(row.after, "forward", half))
 
 
 def draw_stops(model: StopsModel, width: int, _height: int) -> list[Line]:
