@@ -148,7 +148,7 @@ def test_b_sets_a_breakpoint_where_one_stands_and_where_a_line_or_a_step_is_sele
         assert [stop.kind for stop in stops.breakpoints] == ["line"]
         await pilot.press("c")
         await check(app, pilot, NAME)
-        assert said(app).startswith("stopped by breakpoint 1, line ")
+        assert said(app) == "stopped by breakpoint 2, line 4, 1st hit of 2"
 
     drive(test, scenario_of(NAME))
 
