@@ -240,7 +240,7 @@ def test_the_panels_at_the_lower_right_take_turns(key: str) -> None:
     async def test(app: BackpropApp, pilot: Pilot[None]) -> None:
         await pilot.press(key)
         stepper = stepper_of(app)
-        assert [name for name in names.values() if stepper.panel(name).display] == [names[key]]
+        assert [name for name in names.values() if stepper.shows(name)] == [names[key]]
         assert stepper.panel(names[key]).has_focus
         await check(app, pilot, NAME)
 

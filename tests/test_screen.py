@@ -101,7 +101,7 @@ async def check(app: BackpropApp, pilot: Pilot[None], name: str) -> None:
     screen, truth = stepper_of(app), truth_of(name)
     debugger, position = screen.debugger, screen.debugger.position
     step = truth[position - 1] if position else None
-    shown = {panel: screen.panel(panel) for panel in PANELS if screen.panel(panel).display}
+    shown = {panel: screen.panel(panel) for panel in PANELS if screen.shows(panel)}
     drawn = strips(app)
     assert re.search(rf"step +{position} of {len(truth)}\b", drawn[0].text)
     assert (step.kind if step else "start") in drawn[0].text
@@ -447,7 +447,7 @@ def test_enlarge_and_back(size: tuple[int, int]) -> None:
                 await pilot.press("z")
             await pilot.pause()
             panel = stepper_of(app).panel(panel_name)
-            assert [p for p in PANELS if stepper_of(app).panel(p).display] == [panel_name]
+            assert [p for p in PANELS if stepper_of(app).shows(p)] == [panel_name]
             assert panel.size.width == size[0]
             assert panel.size.height >= before.height
             await check(app, pilot, name)

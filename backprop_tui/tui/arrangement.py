@@ -69,7 +69,10 @@ def arrange(screen: Board, size: Size) -> None:
     body = screen.query_one("#body")
     body.styles.layout = "vertical" if narrow else "horizontal"
     for name in PANELS:
-        screen.panel(name).display = name in shown
+        if name in shown and name in SIDE:
+            screen.make(name)
+        if name in shown or screen.shows(name):
+            screen.panel(name).display = name in shown
     left, right, lower, side = (screen.query_one(f"#{name}") for name in ("left", "right", "lower", "side"))
     left.display = bool(shown & {"program", "steps"})
     right.display = bool(shown - {"program", "steps"})

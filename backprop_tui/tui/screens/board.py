@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from textual.app import ComposeResult
@@ -32,6 +33,8 @@ class Board(Screen[None]):
         #: Which panel stands at the lower right, where there is room for one.
         self.side = "notes"
         self.playing = False
+        #: The panels that have been made.
+        self._there = {name for name in PANELS if name not in SIDE}
 
     def take(self, session: Session) -> None:
         """Shows another session, of the same program."""
@@ -52,11 +55,7 @@ class Board(Screen[None]):
                 yield Panel(4, "Chain rule", chain.draw, id="chain")
                 with Horizontal(id="lower"):
                     yield Panel(5, "Variables", variables.Table().draw, selects=True, headings=1, id="variables")
-                    with Container(id="side"):
-                        yield Panel(6, "Notes", notes.draw, id="notes")
-                        yield Panel(7, "Watches", side.draw_watches, selects=True, id="watches")
-                        yield Panel(8, "Stops", side.draw_stops, selects=True, id="stops")
-                        yield Panel(9, "Calls", side.draw_calls, id="calls")
+                    yield Container(id="side")
         yield Bar(bars.timeline, id="timeline")
         yield Bar(lambda model, width: [bars.footer(model, width)], id="footer")
 
@@ -72,6 +71,25 @@ class Board(Screen[None]):
         """A panel by its name."""
         return self.query_one(f"#{name}", Panel)
 
+    def shows(self, name: str) -> bool:
+        """Whether a panel is there and seen."""
+        return name in self._there and self.panel(name).display
+
+    def make(self, name: str) -> None:
+        """Makes a panel of those at the lower right when it is first needed: most are not, and the first frame waits for none."""
+        if name in self._there:
+            return
+        self._there.add(name)
+        number = PANELS.index(name) + 1
+        panels: dict[str, Callable[[], Panel[Any]]] = {
+            "notes": lambda: Panel(number, "Notes", notes.draw, id="notes"),
+            "watches": lambda: Panel(number, "Watches", side.draw_watches, selects=True, id="watches"),
+            "stops": lambda: Panel(number, "Stops", side.draw_stops, selects=True, id="stops"),
+            "calls": lambda: Panel(number, "Calls", side.draw_calls, id="calls"),
+        }
+        after = [other for other in SIDE[SIDE.index(name) + 1 :] if other in self._there]
+        self.query_one("#side").mount(panels[name](), before=f"#{after[0]}" if after else None)
+
     def bar(self, name: str) -> Bar:
         """A bar by its name."""
         return self.query_one(f"#{name}", Bar)
@@ -84,7 +102,7 @@ class Board(Screen[None]):
         self.bar("header").show(view.header_model(self.debugger, playing=self.playing))
         self.bar("timeline").show(view.timeline_model(self.debugger))
         for name in PANELS:
-            if self.panel(name).display:
+            if self.shows(name):
                 self.show_panel(name)
 
     def show_footer(self) -> None:
@@ -124,9 +142,9 @@ class Board(Screen[None]):
 
     def on_resize(self) -> None:
         """Rearranges for another size; a panel that is seen only now gets its model, the others have theirs."""
-        shown = [name for name in PANELS if self.panel(name).display]
+        shown = [name for name in PANELS if self.shows(name)]
         self.fit_panels()
-        if [name for name in PANELS if self.panel(name).display] != shown:
+        if [name for name in PANELS if self.shows(name)] != shown:
             self.show_all()
 
     def say(self, text: str, *, wrong: bool = False) -> None:
@@ -136,17 +154,16 @@ class Board(Screen[None]):
     # Looking
 
     def _focus(self, name: str) -> None:
-        panel = self.panel(name)
         if name in SIDE:
             self.side = name
-        if not panel.display:
+        if not self.shows(name):
             self.enlarged = None
             self.fit_panels()
-            if not panel.display:  # this size has no room for it among the others
+            if not self.shows(name):  # this size has no room for it among the others
                 self.enlarged = name
                 self.fit_panels()
             self.show_all()
-        panel.focus()
+        self.panel(name).focus()
 
     def action_focus_program(self) -> None:
         """Focuses the program."""
