@@ -40,6 +40,7 @@ imports only from what stands above it here; nothing outside ``tui`` imports Tex
     whatif          changes of values: a second recording that goes its own way
     export/         the trace as text and JSON lines
     study/          the chain rule along a way, claims, the numerical check
+    beside          another run, stepped through in lockstep
     session         what a person does with a run: watches, bookmarks, notes, search
     saving          a session as a document, and back
     store           files of sessions, written whole or not at all

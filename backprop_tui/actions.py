@@ -11,7 +11,7 @@ from backprop_tui.conditions import condition, watched
 from backprop_tui.errors import CommandError, did_you_mean
 from backprop_tui.export.text import step_lines
 from backprop_tui.facts import FACTS
-from backprop_tui.format import array_text
+from backprop_tui.format import array_text, clean
 from backprop_tui.session import Session
 
 #: What takes long is done in parts: it yields how many steps it has looked at, so that one may stop it in between.
@@ -142,6 +142,7 @@ def toggle(session: Session, text: str) -> str:
     if word.partition(" ")[0] in FACTS:
         known = [b for b in stops.breakpoints if b.kind == "fact" and b.target == word.partition(" ")[0]]
         if not known or " " in word:
+            read(word, session.debugger.graph, session.debugger.total, stops.next_number())  # wrong, it changes nothing
             for old in known:
                 stops.remove(old.number)
             return break_(session, word)
@@ -173,6 +174,59 @@ def breakpoints(session: Session, _text: str = "") -> str:
 def facts(_session: Session, _text: str = "") -> str:
     """The stops on facts that can be switched on."""
     return "\n".join(f"{fact.name:<15} {fact.text.format(bound=f'{fact.bound or 0:g}')}" for fact in FACTS.values())
+
+
+# Comparing
+
+
+def compare(session: Session, text: str) -> Parts:
+    """Steps in lockstep with another recording, another scenario or a trace; without a name, with the recording this one was made
+    from, or alone again.
+    """
+    from backprop_tui.beside import Beside  # what a comparison needs, the first frame need not wait for
+    from backprop_tui.study.compare import comparing
+    from backprop_tui.study.sides import Run, Side, opened
+
+    debugger, word = session.debugger, text.strip()
+    if not word and session.beside is not None:
+        session.compare_with(None)
+        return "compared no more"
+    other: Side
+    if not word or word.isdecimal():
+        count = len(debugger.recordings)
+        if count == 1:
+            raise CommandError("compare with what? another recording, a scenario or a trace; this run is the only recording")
+        before = [number for number, run in enumerate(debugger.recordings, 1) if run is debugger.run.parent]
+        number = _number(word, "recording") if word else before[0] if before else debugger.run_number % count + 1
+        if not 1 <= number <= count or number == debugger.run_number:
+            raise CommandError(f"no other recording {number}: there are 1 to {count}, and this is {debugger.run_number}")
+        other = Run(debugger.recordings[number - 1], f"recording {number}")
+    else:
+        other = opened(word, session.scenario.limits)
+    found = yield from comparing(Run(debugger.run, "this run"), other)
+    beside = Beside(found, debugger.run, clean(other.name))
+    session.compare_with(beside)
+    return beside.words(debugger.position)
+
+
+def next_difference(session: Session, _text: str = "") -> str:
+    """To the next step that differs."""
+    return _difference(session, forward=True)
+
+
+def previous_difference(session: Session, _text: str = "") -> str:
+    """To the step before that differs."""
+    return _difference(session, forward=False)
+
+
+def _difference(session: Session, *, forward: bool) -> str:
+    if session.beside is None:
+        raise CommandError("nothing is compared: compare takes a recording, a scenario or a trace")
+    found = session.beside.next(session.debugger.position, forward=forward)
+    if found is None:
+        raise CommandError(f"no step {'after' if forward else 'before'} this one differs")
+    session.debugger.go_to(found)
+    return f"{session.where()}; {session.beside.words(found)}"
 
 
 def save(session: Session, text: str) -> str:

@@ -112,6 +112,12 @@ COMMANDS: tuple[Command, ...] = (
     _act("undo", ("u",), "Change", actions.undo, "take the last change of a value back"),
     _look("recordings", (), "Change", actions.recordings, "list the recordings, one for each change"),
     _act("switch", (), "Change", actions.switch, "go on in another recording, at the same position", "[N]"),
+    _look(
+        *("compare", ("equals_sign",), "Change", actions.compare, "compare with a recording, a scenario or a trace, in lockstep"),
+        "[N or FILE]",
+    ),
+    _look("next_difference", ("right_curly_bracket",), "Change", actions.next_difference, "next step that differs"),
+    _look("previous_difference", ("left_curly_bracket",), "Change", actions.previous_difference, "previous step that differs"),
     _act("note", (), "Change", actions.note, "write a note at the position, or remove it", "[TEXT]"),
     _act("watch", ("w",), "Look", actions.watch, "watch an expression", "EXPRESSION", "watch"),
     _act("unwatch", (), "Look", actions.unwatch, "watch it no more", "N"),
@@ -170,6 +176,9 @@ _SHOWN = {
     "full_stop": ".",
     "apostrophe": "'",
     "colon": ":",
+    "equals_sign": "=",
+    "left_curly_bracket": "{",
+    "right_curly_bracket": "}",
 }
 
 

@@ -13,6 +13,7 @@ from backprop_tui.facts import FACTS
 from backprop_tui.formula import EXTRA
 from backprop_tui.ops import CALLABLE
 from backprop_tui.plan import PHASES
+from backprop_tui.scenario import bundled
 from backprop_tui.scenario.checks import OF_A_STEP
 from backprop_tui.session import Session
 from backprop_tui.whatif import RATE
@@ -64,5 +65,6 @@ def _words(session: Session, head: str, rest: str) -> Iterable[str]:
         "watch": expression,
         "print": expression,
         "jump": session.bookmarks,
+        "compare": (entry.name for entry in bundled()),
     }
     return words.get(command.name, ())

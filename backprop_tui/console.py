@@ -28,8 +28,8 @@ def find(word: str) -> Command:
 
 def split(line: str) -> tuple[Command, str] | None:
     """The command of a line and what it takes; None for a line that says nothing. Raises CommandError."""
-    word, _, rest = line.strip().partition(" ")
-    return None if not word or word.startswith("#") else (find(word), rest.strip())
+    word, *rest = line.strip().split(maxsplit=1)[:2] or [""]
+    return None if not word or word.startswith("#") else (find(word), "".join(rest))
 
 
 def moving(session: Session, command: Command, times: int = 1) -> Generator[int, None, bool]:

@@ -85,7 +85,9 @@ class Debugger:
         gone = before = self._run
         self.recordings.remove(gone)
         while before not in self.recordings:  # what one came from may have been dropped too
-            before = self._came_from[before]
+            parent = self._came_from.get(before, before.parent)
+            assert parent is not None
+            before = parent
         self._switch(before)
 
     def switch(self, number: int) -> None:

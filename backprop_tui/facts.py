@@ -7,9 +7,9 @@ all their entries answers for every step. A stretch lies within one iteration an
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -23,61 +23,115 @@ from backprop_tui.recording import Recording
 MOST_ENTRIES = 1 << 20
 
 
+Find = Callable[[Recording, int, int, int, float], Array]
+
+
 @dataclass(frozen=True)
 class Fact:
-    """One fact: its name, in which phase it is looked for, what it is in words, and its usual bound if it has one.
+    """One fact: its name, what it is in words, how it is looked for in which phases, and its usual bound if it has one.
 
-    ``find(recording, iteration, start, stop, bound)`` answers which steps of a stretch of the phase (indices from 0) it
-    holds at. ``first``: only the first such step of a run counts, since what comes after follows from it.
+    ``finds[phase](recording, iteration, start, stop, bound)`` answers which steps of a stretch of the phase (indices from
+    0) it holds at. ``first``: only the first such step of a run counts, since what comes after follows from it.
     """
 
     name: str
-    phase: Phase
     text: str
-    find: Callable[[Recording, int, int, int, float], Array]
+    finds: Mapping[Phase, Find]
     bound: float | None = None
     first: bool = False
 
 
-def _sizes(plan: Plan) -> tuple[Array, Array]:
-    """How many entries each forward value and each written gradient (without the seed) has."""
-    known = _SIZES.get(plan)
+class Extents:
+    """How many entries each of some arrays has, and whether it is a scalar: how they lie when they are laid end to end."""
+
+    def __init__(self, sizes: Array, scalars: Array) -> None:
+        self.sizes = sizes
+        self.scalars = scalars
+
+    def __len__(self) -> int:
+        return len(self.sizes)
+
+    def chosen(self, indices: Array) -> Extents:
+        """Those of a choice of the arrays."""
+        return Extents(self.sizes[indices], self.scalars[indices])
+
+    def part(self, start: int, stop: int) -> Extents:
+        """Those of a stretch of the arrays."""
+        whole = start == 0 and stop == len(self.sizes)
+        return self if whole else Extents(self.sizes[start:stop], self.scalars[start:stop])
+
+    @cached_property
+    def entries(self) -> int:
+        """How many entries they have together."""
+        return int(self.sizes.sum())
+
+    @cached_property
+    def _some(self) -> Array:
+        return np.flatnonzero(self.sizes)
+
+    @cached_property
+    def _begins(self) -> Array:
+        return np.concatenate(([0], np.cumsum(self.sizes[self._some])[:-1]))
+
+    @cached_property
+    def _alike(self) -> bool:
+        return bool(self.scalars.all())
+
+    @cached_property
+    def zeros(self) -> list[Array]:
+        """For each of the arrays zeros of its size."""
+        made = {size: np.zeros(size) for size in set(self.sizes[~self.scalars].tolist())}
+        one: Any = np.float64(0)
+        return [one if scalar else made[size] for size, scalar in zip(self.sizes.tolist(), self.scalars, strict=True)]
+
+    def flat(self, arrays: Sequence[Array]) -> Array:
+        """The arrays end to end."""
+        return np.array(arrays) if self._alike else np.concatenate(arrays, axis=None)
+
+    def any(self, marks: Array) -> Array:
+        """For each array, whether any of its entries is marked."""
+        if self._alike:
+            return marks
+        found = np.zeros(len(self), bool)
+        if self.entries:
+            found[self._some] = np.logical_or.reduceat(marks, self._begins)
+        return found
+
+    def norms(self, arrays: Sequence[Array]) -> Array:
+        """The norm of each array; nan for one without entries."""
+        flat = self.flat(arrays)
+        if self._alike:
+            return np.abs(flat)
+        norms = np.full(len(self), np.nan)
+        if self.entries:
+            with np.errstate(all="ignore"):
+                norms[self._some] = np.sqrt(np.add.reduceat(np.square(flat, dtype=np.float64), self._begins))
+        return norms
+
+
+def _extents(plan: Plan, phase: Phase) -> Extents:
+    """Those of the values, of the written gradients (without the seed), or of the updated parameters."""
+    known = _EXTENTS.get(plan)
     if known is None:
-        counts = {shape: math.prod(shape) for shape in set(plan.graph.shapes)}
-        entries = np.array([counts[shape] for shape in plan.graph.shapes], np.int64)
-        targets = np.frombuffer(plan.targets, np.int64) if plan.targets else np.empty(0, np.int64)
-        known = _SIZES[plan] = (entries[plan.graph.leaves :], entries[targets])
-    return known
+        graph = plan.graph
+        counts = {shape: math.prod(shape) for shape in set(graph.shapes)}
+        sizes = np.array([counts[shape] for shape in graph.shapes], np.int64)
+        scalars = np.array([not shape for shape in graph.shapes], bool)
+        every, leaves = Extents(sizes, scalars), graph.leaves
+        nodes = {"forward": np.arange(leaves, len(graph)), "backward": plan.targets, "update": plan.updated}
+        known = _EXTENTS[plan] = {phase: every.chosen(np.array(chosen, np.int64)) for phase, chosen in nodes.items()}
+    return known[phase]
 
 
-_SIZES: WeakKeyDictionary[Plan, tuple[Array, Array]] = WeakKeyDictionary()
+_EXTENTS: WeakKeyDictionary[Plan, dict[str, Extents]] = WeakKeyDictionary()
 
 
-def _flat(arrays: Sequence[Array], sizes: Array) -> tuple[Array, Array, Array]:
-    """Arrays end to end; where each one that has entries begins; and which have any."""
-    some = np.flatnonzero(sizes)
-    if not len(some):
-        return np.empty(0), np.empty(0, np.int64), some
-    flat = np.asarray(arrays) if len(some) == sizes.sum() == len(arrays) else np.concatenate(arrays, axis=None)
-    return flat.reshape(-1), np.concatenate(([0], np.cumsum(sizes[some])[:-1])), some
-
-
-def _any(marks: Array, begins: Array, some: Array, count: int) -> Array:
-    """For each of ``count`` arrays, whether any of its entries is marked."""
-    found = np.zeros(count, bool)
-    if len(some) == len(marks):
-        found[some] = marks
-    elif len(some):
-        found[some] = np.logical_or.reduceat(marks, begins)
-    return found
-
-
-def stretches(sizes: Array, start: int, stop: int) -> list[tuple[int, int]]:
+def stretches(extents: Extents, start: int, stop: int) -> list[tuple[int, int]]:
     """A stretch cut so that each part has few enough entries; an array that is larger has a part of its own."""
-    if int(sizes[start:stop].sum()) <= MOST_ENTRIES:
+    if extents.entries <= MOST_ENTRIES:
         return [(start, stop)]
     parts, begin, entries = [], start, 0
-    for i, size in enumerate(sizes[start:stop].tolist(), start):
+    for i, size in enumerate(extents.sizes[start:stop].tolist(), start):
         if entries + size > MOST_ENTRIES and i > begin:
             parts.append((begin, i))
             begin, entries = i, 0
@@ -86,52 +140,45 @@ def stretches(sizes: Array, start: int, stop: int) -> list[tuple[int, int]]:
     return parts
 
 
+def _unsound(arrays: Sequence[Array], extents: Extents) -> Array:
+    return np.flatnonzero(extents.any(~np.isfinite(extents.flat(arrays))))
+
+
 def _unsound_values(recording: Recording, iteration: int, start: int, stop: int, _bound: float) -> Array:
     leaves = recording.graph.leaves
     arrays = recording.iteration(iteration).values[leaves + start : leaves + stop]
-    flat, begins, some = _flat(arrays, _sizes(recording.plan)[0][start:stop])
-    return start + np.flatnonzero(_any(~np.isfinite(flat), begins, some, stop - start))
+    return start + _unsound(arrays, _extents(recording.plan, "forward").part(start, stop))
 
 
-def _written(recording: Recording, iteration: int, start: int, stop: int) -> tuple[Array, Array, Array]:
-    arrays = recording.iteration(iteration).written[start + 1 : stop + 1]
-    return _flat(arrays, _sizes(recording.plan)[1][start:stop])
+def _unsound_updates(recording: Recording, iteration: int, start: int, stop: int, _bound: float) -> Array:
+    arrays = recording.iteration(iteration).updated[start:stop]
+    return start + _unsound(arrays, _extents(recording.plan, "update").part(start, stop))
 
 
 def _unsound_gradients(recording: Recording, iteration: int, start: int, stop: int, _bound: float) -> Array:
-    flat, begins, some = _written(recording, iteration, start, stop)
-    return start + np.flatnonzero(_any(~np.isfinite(flat), begins, some, stop - start))
-
-
-def _earlier(recording: Recording, start: int, stop: int) -> Array:
-    return np.frombuffer(recording.plan.earlier, np.int64)[start:stop]
+    arrays = recording.iteration(iteration).written[start + 1 : stop + 1]
+    return start + _unsound(arrays, _extents(recording.plan, "backward").part(start, stop))
 
 
 def _zero_gradients(recording: Recording, iteration: int, start: int, stop: int, _bound: float) -> Array:
-    flat, begins, some = _written(recording, iteration, start, stop)
-    zero = ~_any(flat != 0, begins, some, stop - start)
-    zero[_sizes(recording.plan)[1][start:stop] == 0] = False
-    found = np.flatnonzero(zero)
-    written, earlier = recording.iteration(iteration).written, _earlier(recording, start, stop)
-    became = [k for k in found if earlier[k] < 0 or np.any(written[earlier[k]])]
-    return start + np.array(became, np.int64)
-
-
-def _norms(recording: Recording, iteration: int, start: int, stop: int) -> Array:
-    flat, begins, some = _written(recording, iteration, start, stop)
-    norms = np.zeros(stop - start)
-    if len(some):
-        with np.errstate(all="ignore"):
-            norms[some] = np.abs(flat) if len(some) == len(flat) else np.sqrt(np.add.reduceat(np.square(flat), begins))
-    return norms
+    extents, written = _extents(recording.plan, "backward").part(start, stop), recording.iteration(iteration).written
+    some = extents.any(extents.flat(written[start + 1 : stop + 1]) != 0)
+    found = np.flatnonzero(~some & (extents.sizes > 0))
+    earlier = recording.plan.earlier
+    return np.array([k for k in (start + found).tolist() if earlier[k] < 0 or np.any(written[earlier[k]])], np.int64)
 
 
 def _crossing(recording: Recording, iteration: int, start: int, stop: int, holds: Callable[[Array], Array]) -> Array:
     """The writes after which a gradient's norm is beyond a bound, and was not before it."""
-    found = np.flatnonzero(holds(_norms(recording, iteration, start, stop)))
-    written, earlier = recording.iteration(iteration).written, _earlier(recording, start, stop)
-    new = [k for k in found if earlier[k] < 0 or not holds(np.sqrt(np.sum(np.square(written[earlier[k]]))))]
-    return start + np.array(new, np.int64)
+    extents, written = _extents(recording.plan, "backward").part(start, stop), recording.iteration(iteration).written
+    marks = holds(extents.norms(written[start + 1 : stop + 1]))
+    if not marks.any():
+        return np.empty(0, np.int64)
+    earlier = np.array(recording.plan.earlier[start:stop], np.int64)
+    again = np.flatnonzero(marks & (earlier >= 0))
+    if len(again):
+        marks[again] = ~holds(extents.chosen(again).norms([written[e] for e in earlier[again].tolist()]))
+    return start + np.flatnonzero(marks)
 
 
 def _small_gradients(recording: Recording, iteration: int, start: int, stop: int, bound: float) -> Array:
@@ -158,25 +205,27 @@ def _second_writes(plan: Plan) -> Array:
 
 def _zero_locals(recording: Recording, iteration: int, start: int, stop: int, _bound: float) -> Array:
     """Only where the gradient was left as it was can the local derivative be zero; there, and only there, it is made."""
-    plan, kept = recording.plan, recording.iteration(iteration)
-    sizes = _sizes(plan)[1][start:stop]
-    flat, begins, some = _written(recording, iteration, start, stop)
-    earlier = _earlier(recording, start, stop)
-    nothing = {size: np.zeros(size)[()] if size != 1 else np.float64(0) for size in set(sizes.tolist())}
-    pairs = zip(earlier.tolist(), sizes.tolist(), strict=True)
-    before: list[Any] = [kept.written[e] if e >= 0 else nothing[size] for e, size in pairs]
-    changed = (flat != _flat(before, sizes)[0]) & ~np.isnan(flat)
-    candidates = np.flatnonzero(~_any(changed, begins, some, stop - start) & (sizes > 0))
-    return start + np.array([k for k in candidates if _zero_local(recording, iteration, start + int(k))], np.int64)
+    plan, written = recording.plan, recording.iteration(iteration).written
+    extents = _extents(plan, "backward").part(start, stop)
+    pairs = zip(plan.earlier[start:stop], extents.zeros, strict=True)
+    before = extents.flat([written[e] if e >= 0 else nothing for e, nothing in pairs])
+    after = extents.flat(written[start + 1 : stop + 1])
+    changed = extents.any((after != before) & ~np.isnan(after))
+    candidates = start + np.flatnonzero(~changed & (extents.sizes > 0))
+    return np.array([k for k in candidates.tolist() if _zero_local(recording, iteration, k)], np.int64)
 
 
 def _zero_local(recording: Recording, iteration: int, index: int) -> bool:
-    derivative, _, reads = recording.plan.derivative(index)
-    if derivative.how in ("rearrange", "dense") or not reads:
+    derivative, call, reads = recording.plan.derivative(index)
+    if derivative.how == "rearrange" or not reads:
         return False
-    values = recording.iteration(iteration).values
+    values = [recording.iteration(iteration).values[i] for i in reads]
     with np.errstate(all="ignore"):
-        return not np.any(derivative.value(*[values[i] for i in reads]))
+        if derivative.how == "dense":  # a full Jacobian may be too large to be made: what it makes of a gradient says it too
+            local = derivative.apply(np.random.default_rng(0).normal(size=call.out), *values)
+        else:
+            local = np.asarray(derivative.value(*values))
+    return local.size > 0 and not local.any()
 
 
 @lru_cache(maxsize=4)
@@ -198,14 +247,14 @@ def _kinks(recording: Recording, iteration: int, start: int, stop: int, _bound: 
 
 
 _ALL = (
-    Fact("nan-value", "forward", "the first nan or inf in a value", _unsound_values, first=True),
-    Fact("nan-gradient", "backward", "the first nan or inf in a gradient", _unsound_gradients, first=True),
-    Fact("zero-gradient", "backward", "a gradient becomes exactly zero", _zero_gradients),
-    Fact("small-gradient", "backward", "a gradient's norm falls below {bound}", _small_gradients, 1e-6),
-    Fact("large-gradient", "backward", "a gradient's norm rises above {bound}", _large_gradients, 1e3),
-    Fact("fan-out", "backward", "a second contribution arrives at a node", _fan_outs),
-    Fact("zero-local", "backward", "a local derivative is zero everywhere", _zero_locals),
-    Fact("kink", "backward", "a convention is used where a derivative does not exist", _kinks),
+    Fact("nan-value", "the first nan or inf in a value", {"forward": _unsound_values, "update": _unsound_updates}, first=True),
+    Fact("nan-gradient", "the first nan or inf in a gradient", {"backward": _unsound_gradients}, first=True),
+    Fact("zero-gradient", "a gradient becomes exactly zero", {"backward": _zero_gradients}),
+    Fact("small-gradient", "a gradient's norm falls below {bound}", {"backward": _small_gradients}, 1e-6),
+    Fact("large-gradient", "a gradient's norm rises above {bound}", {"backward": _large_gradients}, 1e3),
+    Fact("fan-out", "a second contribution arrives at a node", {"backward": _fan_outs}),
+    Fact("zero-local", "a local derivative is zero everywhere", {"backward": _zero_locals}),
+    Fact("kink", "a convention is used where a derivative does not exist", {"backward": _kinks}),
 )
 #: Every fact by its name.
 FACTS: dict[str, Fact] = {fact.name: fact for fact in _ALL}
@@ -214,16 +263,14 @@ FACTS: dict[str, Fact] = {fact.name: fact for fact in _ALL}
 def holding(fact: Fact, bound: float | None, recording: Recording, start: int, stop: int) -> list[int]:
     """The numbers of the steps after ``start`` and up to ``stop``, all executed, at which a fact holds."""
     plan = recording.plan
-    first = plan.step_of(0, fact.phase)
-    count = plan.phase_steps(fact.phase)
-    sizes = _sizes(plan)[0 if fact.phase == "forward" else 1]
-    found: list[int] = []
     limit = bound if bound is not None else fact.bound or 0.0
+    ways = [(find, plan.step_of(0, phase), plan.phase_steps(phase), _extents(plan, phase)) for phase, find in fact.finds.items()]
+    found: list[int] = []
     for iteration in range(start // plan.period, (max(stop, 1) - 1) // plan.period + 1):
-        offset = iteration * plan.period + first  # the number of the phase's first step
-        low, high = max(0, start + 1 - offset), min(count, stop + 1 - offset)
-        if low >= high:
-            continue
-        for begin, end in stretches(sizes, low, high):
-            found += [offset + int(k) for k in fact.find(recording, iteration, begin, end, limit)]
+        for find, first, count, extents in ways:  # in the order of the phases
+            offset = iteration * plan.period + first  # the number of the phase's first step
+            low, high = max(0, start + 1 - offset), min(count, stop + 1 - offset)
+            if low < high:
+                for begin, end in stretches(extents, low, high):
+                    found += (offset + find(recording, iteration, begin, end, limit)).tolist()
     return found

@@ -196,30 +196,39 @@ class Recording:
         """Values and gradients as they stand after ``position`` steps, executed if they were not yet."""
         if not 0 <= position <= self.plan.total:
             raise IndexError(f"position {position} is not one of 0 to {self.plan.total}")
-        if self.parent is not None and position < self.fork:
-            return self.parent.state(position)
-        self.advance(position)
-        if not self._iterations:
-            self._begin()
-        return State(self, position)
+        run = self.keeper(position)
+        run.advance(position)
+        if not run._iterations:
+            run._begin()
+        return State(run, position)
 
     # What if
 
     def owner(self, step: int) -> Recording:
         """The recording that executed a step: this one, or the one it was forked from."""
-        return self if self.parent is None or step > self.fork else self.parent.owner(step)
+        return self.keeper(step - 1)
+
+    def keeper(self, position: int) -> Recording:
+        """The recording that answers for a position: this one from its fork on, before it the one it was forked from."""
+        run = self
+        while run.parent is not None and position < run.fork:  # a loop: there is no end to changes of changes
+            run = run.parent
+        return run
 
     def edited(self, position: int) -> set[tuple[int, bool]]:
         """What was changed up to a position: the nodes, and whether it was their gradient."""
-        found = set() if self.parent is None else self.parent.edited(min(position, self.fork))
-        if self.changed is not None and position >= self.fork:
-            found.add(self.changed)
+        found: set[tuple[int, bool]] = set()
+        run: Recording | None = self
+        while run is not None:
+            if run.changed is not None and position >= run.fork:
+                found.add(run.changed)
+            run = run.parent
         return found
 
     def forked(self, position: int) -> Recording:
         """A recording that has done the same up to a position, and may do other things from there."""
-        if self.parent is not None and position < self.fork:
-            return self.parent.forked(position)
+        if self.keeper(position) is not self:
+            return self.keeper(position).forked(position)
         state = self.state(position)
         new = Recording(self.scenario, self.plan)
         new.parent, new.fork, new.learning_rate, new._executed = self, position, self.learning_rate, position

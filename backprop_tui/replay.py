@@ -10,8 +10,8 @@ from bisect import bisect_right
 from dataclasses import replace
 from typing import NamedTuple
 
-from backprop_tui.console import execute
-from backprop_tui.errors import BackpropError
+from backprop_tui.console import execute, split
+from backprop_tui.errors import BackpropError, CommandError
 from backprop_tui.saving import Document, as_json, log_of, scenario_of
 from backprop_tui.scenario import Limits
 from backprop_tui.session import Event, Session
@@ -137,6 +137,9 @@ class Player:
     def _do(self, moment: Moment) -> None:
         session = self.session
         try:
+            known = split(moment.line)
+            if known is None or known[0].looks:  # no log has one, and save would write to a file of a stranger's choice
+                raise CommandError("a session remembers only what changes it")
             execute(session, moment.line)
         except BackpropError as error:
             self.differences.append(f"{self.name}: '{moment.line}' cannot be done any more: {error}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -19,6 +19,9 @@ from backprop_tui.scenario import Scenario
 from backprop_tui.steps import BackwardStep, ForwardStep, SeedStep, UpdateStep
 from backprop_tui.stops import CHUNK
 from backprop_tui.wording import wording_of
+
+if TYPE_CHECKING:
+    from backprop_tui.beside import Beside
 
 
 class Watched(NamedTuple):
@@ -63,6 +66,8 @@ class Session:
         self.watches: list[Formula] = [watch.expression for watch in scenario.watches]
         #: Positions by name.
         self.bookmarks: dict[str, int] = {}
+        #: The run that this one is compared with, if any is.
+        self._beside: Beside | None = None
         #: What was typed in, by position.
         self.notes: dict[int, str] = {}
         self.sought = ""
@@ -109,6 +114,17 @@ class Session:
         with np.errstate(all="ignore"):
             return float(np.sum(wrote))
 
+    # Another run beside it
+
+    @property
+    def beside(self) -> Beside | None:
+        """The run that the present recording is compared with; a comparison is one of two recordings, not of others."""
+        return self._beside if self._beside is not None and self._beside.run is self.debugger.run else None
+
+    def compare_with(self, beside: Beside | None) -> None:
+        """Steps in lockstep with another run, or alone again."""
+        self._beside = beside
+
     # Watches
 
     def add_watch(self, text: str) -> None:
@@ -143,7 +159,7 @@ class Session:
             except NotThereError as error:
                 return None, f"{error} is not there yet"
             except ShapeError as error:
-                return None, str(error)
+                return None, error.message + (f"; {error.hint}" if error.hint else "")
 
     # Bookmarks
 
@@ -172,6 +188,8 @@ class Session:
         Upper and lower case are one where the text has no capital letter.
         """
         total, start = self.debugger.total, self.debugger.position
+        if not forward:
+            start = max(start, 1)  # before the start comes the end, as it does before step 1
         around = range(1, total + 1) if forward else range(total - 1, -1, -1)
         for seen, offset in enumerate(around, 1):
             number = (start + offset - 1) % total + 1

@@ -250,6 +250,11 @@ class UpdateStep(Step):
         return self._recording.gradient(self.iteration, self.node_index)
 
     @property
+    def rate(self) -> float:
+        """The learning rate it was made with: after a change another one than the scenario's."""
+        return self._recording.learning_rate
+
+    @property
     def after(self) -> Array:
         """The parameter after."""
         return self._recording.updated(self.iteration, self._place.index)

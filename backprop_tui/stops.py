@@ -9,11 +9,15 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Generator, Sequence
 from dataclasses import replace
 from typing import Any
+from weakref import WeakKeyDictionary, ref
+
+import numpy as np
 
 from backprop_tui.breakpoints import Breakpoint, candidates, changes
-from backprop_tui.conditions import holds
+from backprop_tui.conditions import holding_at
 from backprop_tui.errors import CommandError
 from backprop_tui.facts import FACTS, holding
+from backprop_tui.ops.op import Array
 from backprop_tui.recording import Recording
 
 #: So many steps are looked at between two looks at whether to go on.
@@ -21,22 +25,42 @@ CHUNK = 4096
 
 
 class Hits:
-    """The steps of a recording at which a breakpoint holds, found from the start on as far as somebody looks."""
+    """The steps of a recording at which a breakpoint holds, found from the start on as far as somebody looks.
+
+    It holds its recording weakly: `Stops` keeps it only as long as somebody keeps the recording.
+    """
 
     def __init__(self, breakpoint: Breakpoint, recording: Recording, before: Hits | None = None) -> None:
         self.breakpoint = breakpoint
-        self.recording = recording
+        self._recording = ref(recording)
         #: All steps up to this one have been looked at.
         self.scanned = 0
         self.steps: list[int] = []
         self._before = before
-        self._candidates = None if breakpoint.kind == "fact" else candidates(breakpoint, recording.plan)
+        self._candidates: Array | None = None
+        if before is not None:
+            self._candidates = before._candidates
+        elif breakpoint.kind != "fact":
+            self._candidates = candidates(breakpoint, recording.plan)
+
+    @property
+    def recording(self) -> Recording:
+        """The recording that is looked through."""
+        recording = self._recording()
+        assert recording is not None, "the recording is gone"
+        return recording
 
     def scan(self, to: int) -> None:
         """Looks at the steps up to ``to``; those of a recording that this one was made from are its to answer for."""
+        chain = [(self, to)]
+        while (before := chain[-1][0]._before) is not None:  # a loop: there is no end to changes of changes
+            chain.append((before, min(chain[-1][0].recording.fork, chain[-1][1])))
+        for hits, end in chain[::-1]:
+            hits._scan(end)
+
+    def _scan(self, to: int) -> None:
         fork = min(self.recording.fork, to)
         if self._before is not None and self.scanned < fork:
-            self._before.scan(fork)
             known = self._before.steps
             self.steps += known[bisect_right(known, self.scanned) : bisect_right(known, fork)]
             self.scanned = fork
@@ -57,8 +81,9 @@ class Hits:
         period = recording.plan.period
         steps: list[int] = []
         for iteration in range(start // period, (max(to, 1) - 1) // period + 1):
-            within = self._candidates + iteration * period
-            steps += within[bisect_right(within, start) : bisect_right(within, to)].tolist()
+            offset = iteration * period
+            low, high = np.searchsorted(self._candidates, (start - offset, to - offset), side="right")
+            steps += (self._candidates[low:high] + offset).tolist()
         if stop.kind == "step":
             steps = [int(stop.target)] if start < int(stop.target) <= to else []
         if steps and (stop.when is not None or stop.kind in ("value", "gradient")):
@@ -66,7 +91,7 @@ class Hits:
             if stop.kind in ("value", "gradient"):
                 steps = [step for step in steps if changes(recording, step)]
             if stop.when is not None:
-                steps = [step for step in steps if holds(stop.when, recording, step)]
+                steps = holding_at(stop.when, recording, steps)
         return steps
 
     def after(self, position: int) -> int | None:
@@ -96,15 +121,18 @@ class Stops:
 
     def __init__(self, breakpoints: Sequence[Breakpoint] = ()) -> None:
         self.breakpoints = list(breakpoints)
-        self._hits: dict[tuple[object, Recording], Hits] = {}
+        self._highest = 0
+        self._hits: WeakKeyDictionary[Recording, dict[object, Hits]] = WeakKeyDictionary()
 
     def add(self, breakpoint: Breakpoint) -> None:
         """Adds a breakpoint; its number must be free."""
         self.breakpoints.append(breakpoint)
+        self.next_number()
 
     def next_number(self) -> int:
         """A number that none has had yet."""
-        return max((b.number for b in self.breakpoints), default=0) + 1
+        self._highest = max([self._highest, *(b.number for b in self.breakpoints)])
+        return self._highest + 1
 
     def numbered(self, number: int) -> Breakpoint:
         """The breakpoint of that number. Raises CommandError."""
@@ -116,6 +144,7 @@ class Stops:
 
     def remove(self, number: int) -> None:
         """Takes a breakpoint away. Raises CommandError."""
+        self.next_number()  # it is not given away again
         self.breakpoints.remove(self.numbered(number))
 
     def change(self, number: int, **fields: Any) -> Breakpoint:
@@ -127,11 +156,16 @@ class Stops:
 
     def hits(self, breakpoint: Breakpoint, recording: Recording) -> Hits:
         """Where one of them holds in a recording, as far as somebody has looked."""
-        key = (breakpoint.question, recording)
-        known = self._hits.get(key)
-        if known is None:
-            before = None if recording.parent is None else self.hits(breakpoint, recording.parent)
-            known = self._hits[key] = Hits(breakpoint, recording, before)
+        question = breakpoint.question
+        missing: list[Recording] = []
+        run: Recording | None = recording
+        known: Hits | None = None
+        while run is not None and (known := self._hits.setdefault(run, {}).get(question)) is None:
+            missing.append(run)
+            run = run.parent
+        for run in missing[::-1]:
+            known = self._hits[run][question] = Hits(breakpoint, run, known)
+        assert known is not None
         return known
 
     def enabled(self, recording: Recording) -> list[tuple[Breakpoint, Hits]]:

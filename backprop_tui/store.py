@@ -44,8 +44,8 @@ def write(path: Path, found: Document) -> None:
         os.replace(beside, path)
         beside = None
         _sync_folder(path.parent)
-    except OSError as error:
-        raise CommandError(f"cannot save to {clean(str(path))}: {error.strerror or error}") from None
+    except (OSError, ValueError) as error:  # a ValueError: a name that no file can have
+        raise CommandError(f"cannot save to {clean(str(path))}: {getattr(error, 'strerror', None) or error}") from None
     finally:
         if beside is not None:
             with contextlib.suppress(OSError):
@@ -77,7 +77,7 @@ def read(path: Path) -> Document:
 
 def save(session: Session, path: Path) -> None:
     """Saves a session to a file. Raises CommandError."""
-    if path.is_dir():
+    if os.path.isdir(path):  # which answers no for a name that no file can have
         raise CommandError(f"cannot save to {clean(str(path))}: it is a folder; name a file")
     write(path, document(session))
 

@@ -18,7 +18,7 @@ from backprop_tui.ops.op import Array, show_shape
 from backprop_tui.recording import Recording
 
 RATE = "learning_rate"
-_TARGET = re.compile(r"(?P<grad>grad\s*\()?\s*(?P<name>[^\[\]()=\s]+)\s*(?(grad)\))\s*(?:\[(?P<index>[^\]]*)\])?$")
+_TARGET = re.compile(r"(?P<grad>grad ?\()? ?(?P<name>[^\[\]()=\s]+)(?(grad) ?\)) ?(?:\[(?P<index>[^\]]*)\])?$")
 _NUMBERS = {"nan": np.nan, "inf": np.inf, "-inf": -np.inf}
 
 
@@ -36,11 +36,11 @@ class Change(NamedTuple):
 def read(text: str, debugger: Debugger) -> Change:
     """A change at the debugger's position, from its text: ``W1[0, 1] = 0.5``. Raises CommandError."""
     target, sign, source = text.partition("=")
-    target, source = target.strip(), source.strip()
+    target, source = " ".join(target.split()), source.strip()
     if not sign or not target or not source:
         raise CommandError("a change is written NAME = VALUE, for example W1[0, 1] = 0.5, grad(z2) = 0, learning_rate = 0.1")
     value = _value(source, debugger)
-    if target == RATE:
+    if target == RATE and debugger.graph.resolve(RATE) is None:
         if value.shape or not np.isfinite(value):
             raise CommandError("the learning rate is one finite number")
         if not debugger.plan.update_steps:
@@ -71,11 +71,13 @@ def _value(source: str, debugger: Debugger) -> Array:
     except NotThereError as error:
         raise CommandError(f"{error} is not computed yet") from None
     except ShapeError as error:
-        raise CommandError(str(error)) from None
+        raise CommandError(error.message + (f"; {error.hint}" if error.hint else "")) from None
 
 
 def _node(name: str, debugger: Debugger) -> int:
     node = debugger.graph.resolve(name)
+    if node is None and name == RATE:
+        raise CommandError(f"the learning rate is one number: write {RATE} = 0.1")
     if node is None or node in debugger.graph.constants:
         known = [*debugger.graph.variables, *debugger.graph.by_name, RATE]
         hint = did_you_mean(name, known)
@@ -88,9 +90,11 @@ def _before(node: int, gradient: bool, debugger: Debugger) -> Array:
     state, label = debugger.run.state(debugger.position), debugger.graph.label(node)
     if gradient:
         found = state.gradient(node)
-        if found is None:
-            raise CommandError(f"{label} has no gradient at step {debugger.position}; go to where it gets one first")
-        return found
+        if found is not None:
+            return found
+        if node != debugger.graph.loss and not len(debugger.plan.writes_to(node)):
+            raise CommandError(f"{label} gets no gradient: no parameter's gradient needs it")
+        raise CommandError(f"{label} has no gradient at step {debugger.position}; go to where it gets one first")
     if not state.has_value(node):
         step = debugger.plan.step_of(state.iteration, "forward", node - debugger.graph.leaves)
         raise CommandError(f"{label} is not computed at step {debugger.position}; it is in step {step}")
@@ -119,7 +123,8 @@ def forked(run: Recording, change: Change) -> Recording:
     state = run.state(change.position)
     before: Any = state.gradient(change.node) if change.gradient else state.value(change.node)
     after = np.array(before)
-    after[change.entry] = change.value
+    with np.errstate(all="ignore"):  # what is too large for single precision becomes infinite, as anywhere
+        after[change.entry] = change.value
     if change.gradient:
         new.change_gradient(change.node, after[()])
     else:

@@ -67,6 +67,7 @@ def test_every_action_of_the_screen_that_takes_no_argument_is_a_command_or_escap
 def test_keys_are_keys_that_textual_knows_and_terminals_can_send(command: Command) -> None:
     signs = {"plus", "minus", "question_mark", "left_square_bracket", "right_square_bracket"}
     known = {key.value for key in Keys} | signs | {"slash", "comma", "full_stop", "apostrophe", "colon"}
+    known |= {"equals_sign", "left_curly_bracket", "right_curly_bracket"}
     for key in command.keys:
         *modifiers, last = key.split("+")
         assert len(last) == 1 or last in known, key

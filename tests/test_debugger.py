@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from itertools import pairwise
 
@@ -206,6 +207,86 @@ def test_run_to_line_goes_forward_to_the_next_step_of_the_line() -> None:
     stops = [(debugger.run_to_line(3), debugger.position) for _ in range(4)]
     assert stops == [(True, 3), (True, 5), (True, 6), (False, 6)]
     assert not debugger.run_to_line(17)
+
+
+# Stops.
+
+
+STOPS = """
+[[breakpoints]]
+at = "a"
+[[breakpoints]]
+line = 2
+phase = "backward"
+[[breakpoints]]
+phase = "update"
+when = "value < 0"
+"""
+
+
+def stopped(debugger: Debugger, move: Callable[[Debugger], bool]) -> list[tuple[int, str]]:
+    """Where a move stops, and by which breakpoints, until it moves no more."""
+    found = []
+    while move(debugger):
+        found.append((debugger.position, re.sub(r"(hit) of \d+", r"\1", debugger.reason)))
+    return found
+
+
+def test_continue_stops_at_the_breakpoints_of_the_scenario_in_both_directions_and_says_why() -> None:
+    # 1 a  2 b  3 L  4 seed  5 L → b  6 b → a  7 a → w  8 update, and once more
+    debugger = debugger_of("a = w * 3\nb = a * 2\nL = b", training="steps = 2\nlearning_rate = 0.1\n" + STOPS)
+    assert debugger.total == 16
+    first, second, third = (
+        "breakpoint 1, a, {} hit",
+        "breakpoint 2, line 2 in backward, {} hit",
+        "breakpoint 3, phase update if value < 0, {} hit",
+    )
+    both = "breakpoint 1, a, {} hit; breakpoint 2, line 2 in backward, {} hit"
+    wanted = [
+        (1, first.format("1st")),
+        (6, both.format("2nd", "1st")),
+        (8, third.format("1st")),
+        (9, first.format("3rd")),
+        (14, both.format("4th", "2nd")),
+        (16, third.format("2nd")),
+    ]
+    assert stopped(debugger, Debugger.continue_) == wanted
+    assert second.format("1st") in wanted[1][1]
+    assert stopped(debugger, Debugger.reverse_continue) == [*wanted[-2::-1], (0, "")]
+
+
+def test_continue_ignores_the_stop_one_stands_on() -> None:
+    debugger = debugger_of("a = w * 3\nL = a", training="learning_rate = 0.1\n[[breakpoints]]\nat = 'a'\nphase = 'forward'")
+    assert debugger.continue_()
+    assert debugger.position == 1
+    assert debugger.continue_()
+    assert (debugger.position, debugger.reason) == (debugger.total, "")
+    assert debugger.reverse_continue()
+    assert debugger.position == 1
+    assert debugger.reverse_continue()
+    assert (debugger.position, debugger.reason) == (0, "")
+
+
+def test_a_stop_that_is_switched_off_is_passed() -> None:
+    debugger = debugger_of("a = w * 3\nL = a", training="learning_rate = 0.1\n[[breakpoints]]\nat = 'a'")
+    debugger.stops.change(1, enabled=False)
+    assert debugger.continue_()
+    assert debugger.position == debugger.total
+    debugger.stops.change(1, enabled=True)
+    assert debugger.reverse_continue()
+    assert debugger.position == 4  # where its gradient comes
+    debugger.stops.remove(1)
+    assert debugger.reverse_continue()
+    assert debugger.position == 0
+
+
+def test_any_other_move_has_no_reason_to_stop() -> None:
+    debugger = debugger_of("a = w * 3\nL = a", training="learning_rate = 0.1\n[[breakpoints]]\nat = 'a'")
+    for move in (Debugger.step, Debugger.next, Debugger.end, Debugger.step_back, Debugger.home):
+        debugger.continue_()
+        debugger.go_to(1)
+        move(debugger)
+        assert debugger.reason == ""
 
 
 # Going to a place.

@@ -55,7 +55,7 @@ def test_what_was_done_is_kept_after_a_moment_and_offered_the_next_time() -> Non
         await pilot.press("s")
         await pilot.press("q")
 
-    async def third(app: BackpropApp, pilot: Pilot[None]) -> None:
+    async def third(app: BackpropApp, _pilot: Pilot[None]) -> None:
         assert said(app) == "You left at step 4, just now: R goes on there"
 
     for test in (first, second, third):
@@ -63,10 +63,10 @@ def test_what_was_done_is_kept_after_a_moment_and_offered_the_next_time() -> Non
 
 
 def test_quitting_keeps_it_at_once_and_doing_nothing_keeps_nothing() -> None:
-    async def nothing(app: BackpropApp, pilot: Pilot[None]) -> None:
+    async def nothing(_app: BackpropApp, pilot: Pilot[None]) -> None:
         await pilot.press("1", "T", "q")
 
-    async def something(app: BackpropApp, pilot: Pilot[None]) -> None:
+    async def something(_app: BackpropApp, pilot: Pilot[None]) -> None:
         await pilot.press("s", "q")
 
     run(nothing, keeping())
@@ -78,10 +78,10 @@ def test_quitting_keeps_it_at_once_and_doing_nothing_keeps_nothing() -> None:
 
 
 def test_who_does_not_go_on_there_does_not_lose_it() -> None:
-    async def go(app: BackpropApp, pilot: Pilot[None]) -> None:
+    async def go(_app: BackpropApp, pilot: Pilot[None]) -> None:
         await pilot.press("end", "q")
 
-    async def other(app: BackpropApp, pilot: Pilot[None]) -> None:
+    async def other(_app: BackpropApp, pilot: Pilot[None]) -> None:
         await pilot.press("s", "s", "q")
 
     run(go, keeping())

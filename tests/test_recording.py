@@ -400,3 +400,63 @@ def test_a_chain_of_a_hundred_thousand_operations_is_run_both_ways() -> None:
     last = recording[-1]
     assert isinstance(last, BackwardStep)
     assert last.operand == "w"
+
+
+# Forks: what whatif.py makes its changes in.
+
+
+def forked_of(position: int) -> tuple[bt.Recording, bt.Recording]:
+    """A run of three iterations of eleven steps, executed to its end, and a fork of it at a position."""
+    recording = bt.record(scenario_of("a = w * v\nb = sin(a)\nL = b * b", "w = 0.5\nv = 2", more=f"[training]\n{TRAINING}"))
+    return recording, recording.forked(position)
+
+
+def test_a_fork_in_which_nothing_is_changed_does_the_same() -> None:
+    total = forked_of(0)[0].plan.total
+    for position in range(total + 1):
+        recording, fork = forked_of(position)
+        assert len(fork) == position
+        for at in (*range(position, total + 1), *range(position)):
+            assert same_states(fork.state(at).snapshot(), recording.state(at).snapshot())
+        assert [repr(step) for step in fork] == [repr(step) for step in recording]
+        assert (fork.losses, fork.gradients, fork.parameters) == (recording.losses, recording.gradients, recording.parameters)
+
+
+def test_a_fork_executes_only_what_comes_after_it() -> None:
+    recording, _ = forked_of(0)
+    done = count_calls(recording)
+    fork = recording.forked(13)
+    assert (fork.state(5).recording, fork.state(13).recording) == (recording, fork)
+    assert done == []
+    fork.advance(16)
+    assert done == ["forward 2", "backward 0"]
+    assert len(recording) == recording.plan.total
+
+
+def test_the_steps_up_to_a_fork_are_those_of_the_recording_it_was_made_of() -> None:
+    recording, fork = forked_of(13)
+    again = fork.forked(20)
+    early = fork.forked(4)
+    total = recording.plan.total
+    assert [fork.owner(step) is recording for step in range(1, total + 1)] == [step <= 13 for step in range(1, total + 1)]
+    assert [again.owner(step) for step in (13, 14, 20, 21)] == [recording, fork, fork, again]
+    assert [again.keeper(position) for position in (12, 13, 19, 20)] == [recording, fork, fork, again]
+    # before the fork there is nothing of it
+    assert early.parent is recording
+    assert early.fork == 4
+
+
+def test_a_value_and_a_gradient_are_changed_in_a_fork_alone() -> None:
+    recording, fork = forked_of(4)
+    graph = recording.graph
+    before = [recording.state(at).snapshot() for at in range(recording.plan.total + 1)]
+    fork.change_gradient(graph.loss, np.float64(2))  # type: ignore[arg-type]  # a NumPy scalar is an Array here
+    fork.change_value(graph.leaf("v"), np.float64(5))  # type: ignore[arg-type]
+    assert fork.edited(4) == {(graph.leaf("v"), False)}  # the last change of a fork is the one it is known by
+    fork.advance(fork.plan.total)
+    assert fork.state(4).gradient(graph.loss) == 2
+    assert fork.state(4).value(graph.leaf("v")) == 5
+    assert fork.gradient(0, graph.leaf("w")) == pytest.approx(2 * 2 * np.sin(1) * np.cos(1) * 5)
+    for at, seen in enumerate(before):
+        assert same_states(recording.state(at).snapshot(), seen)
+        assert at >= 4 or same_states(fork.state(at).snapshot(), seen)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_panels import scenario_of
 
+from backprop_tui.commands import COMMANDS
 from backprop_tui.console import execute
 from backprop_tui.errors import CommandError
 from backprop_tui.replay import LONGEST_PAUSE, Player, checked, moments, same
@@ -195,3 +197,15 @@ def test_whatever_was_done_is_done_again(lines: list[str]) -> None:
     assert player.differences == []
     assert player.session.debugger.position == session.debugger.position
     assert player.session.debugger.stage == session.debugger.stage
+
+
+def test_a_strangers_log_writes_no_file_and_reads_none(tmp_path: Path) -> None:
+    found = saved()
+    target = tmp_path / "written.json"
+    found["log"][1][1] = f"save {target}"
+    player = checked(found, "it.json")
+    assert not target.exists()
+    assert "a session remembers only what changes it" in player.differences[0]
+    for command in COMMANDS:
+        if command.move is None and command.name not in ("edit", "undo", "switch", "note"):
+            assert command.looks or command.act is None or "FILE" not in command.takes

@@ -16,6 +16,7 @@ from backprop_tui.format import DISPLAY
 from backprop_tui.settings import Settings, described, file, key_name, load
 from backprop_tui.tui.app import BackpropApp
 
+pytestmark = pytest.mark.usefixtures("home")
 FULL = """
 theme = "light"
 decimals = 6
@@ -46,7 +47,7 @@ def test_a_file_that_is_not_there_is_no_problem(tmp_path: Path) -> None:
     assert load(tmp_path / "nothing.toml") == (Settings(), ())
 
 
-def test_the_file_is_in_the_platforms_folder_and_nothing_is_made_there(home: Path) -> None:
+def test_the_file_is_in_the_platforms_folder_and_nothing_is_made_there() -> None:
     assert file().name == "settings.toml"
     assert load() == (Settings(), ())
     assert not file().parent.exists()
@@ -166,7 +167,7 @@ def test_a_theme_that_does_not_exist_is_named_and_the_dark_one_is_taken() -> Non
     assert BackpropApp(None, settings=Settings(theme="nord")).theme == "nord"
 
 
-def test_the_description_says_where_the_file_is_and_what_is_wrong(home: Path) -> None:
+def test_the_description_says_where_the_file_is_and_what_is_wrong() -> None:
     text = described(Settings(keys={"step": ("x",)}), ("settings.toml: speed: no",))
     assert str(file()) in text
     assert "settings.toml: speed: no" in text

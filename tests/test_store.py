@@ -22,6 +22,7 @@ from backprop_tui.saving import document, restored
 from backprop_tui.session import Session
 
 NAME = "notes/sigmoid"
+pytestmark = pytest.mark.usefixtures("home")
 
 
 def session_at(position: int) -> Session:
@@ -55,7 +56,7 @@ def test_a_write_that_fails_leaves_the_last_one(tmp_path: Path, monkeypatch: pyt
     path = tmp_path / "it.json"
     store.save(session_at(3), path)
 
-    def full(handle: int) -> None:
+    def full(_handle: int) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
@@ -112,12 +113,12 @@ def test_killed_at_any_moment_the_last_saved_state_or_the_one_before_is_there_wh
 # Where one left.
 
 
-def test_nothing_is_kept_of_what_was_never_opened(home: Path) -> None:
+def test_nothing_is_kept_of_what_was_never_opened() -> None:
     assert store.left(scenario_of(NAME)) is None
     assert not store.folder().exists()
 
 
-def test_what_is_kept_says_where_one_was_and_whether_the_scenario_is_the_same(home: Path, tmp_path: Path) -> None:
+def test_what_is_kept_says_where_one_was_and_whether_the_scenario_is_the_same() -> None:
     scenario = bt.load(NAME)
     session = Session(scenario)
     execute(session, "go_to 7")
@@ -128,7 +129,7 @@ def test_what_is_kept_says_where_one_was_and_whether_the_scenario_is_the_same(ho
     assert abs(left.when - time.time()) < 60
 
 
-def test_a_scenario_that_was_changed_since_is_found_and_said_not_to_fit(home: Path, tmp_path: Path) -> None:
+def test_a_scenario_that_was_changed_since_is_found_and_said_not_to_fit(tmp_path: Path) -> None:
     path = tmp_path / "mine.toml"
     path.write_text(bt.load(NAME).text, encoding="utf-8")
     session = Session(bt.load(path))
@@ -143,7 +144,7 @@ def test_a_scenario_that_was_changed_since_is_found_and_said_not_to_fit(home: Pa
     assert store.left(bt.load(other)) is None
 
 
-def test_what_is_set_aside_is_taken_where_the_new_one_is_damaged_and_the_damaged_one_is_not_lost(home: Path) -> None:
+def test_what_is_set_aside_is_taken_where_the_new_one_is_damaged_and_the_damaged_one_is_not_lost() -> None:
     scenario = scenario_of(NAME)
     place = store.place(scenario)
     store.keep(document(session_at(3)), place)
@@ -158,7 +159,7 @@ def test_what_is_set_aside_is_taken_where_the_new_one_is_damaged_and_the_damaged
     assert place.with_suffix(".damaged").read_bytes() == b"{"
 
 
-def test_a_folder_that_cannot_be_written_to_is_said_and_is_no_error(home: Path) -> None:
+def test_a_folder_that_cannot_be_written_to_is_said_and_is_no_error() -> None:
     store.folder().parent.mkdir(parents=True)
     store.folder().write_bytes(b"a file where the folder should be")
     wrong = store.keep(document(session_at(3)), store.place(scenario_of(NAME)))
@@ -166,7 +167,7 @@ def test_a_folder_that_cannot_be_written_to_is_said_and_is_no_error(home: Path) 
     assert store.left(scenario_of(NAME)) is None
 
 
-def test_what_killed_processes_left_half_written_is_tidied_up_after_a_while(home: Path) -> None:
+def test_what_killed_processes_left_half_written_is_tidied_up_after_a_while() -> None:
     place = store.place(scenario_of(NAME))
     place.parent.mkdir(parents=True)
     old, new = place.parent / ".x.json.a.saving", place.parent / ".x.json.b.saving"
@@ -178,7 +179,7 @@ def test_what_killed_processes_left_half_written_is_tidied_up_after_a_while(home
     assert new.exists()
 
 
-def test_names_of_scenarios_make_safe_names_of_files(home: Path) -> None:
+def test_names_of_scenarios_make_safe_names_of_files() -> None:
     scenario = bt.loads(scenario_of(NAME).text, name="../../etc/[x]\n" + "n" * 300)
     place = store.place(scenario)
     assert place.parent == store.folder()

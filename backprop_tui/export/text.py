@@ -58,7 +58,7 @@ def step_lines(step: Step, wording: Wording) -> Iterator[str]:
         grad = f"    gradient      {wording.gradient(step.operand_index)} = {array_text(step.grad)}"
         yield grad + (f"  (contribution {number} of {count})" if count > 1 else "")
     elif isinstance(step, UpdateStep):
-        rate = plain(wording.learning_rate)
+        rate = plain(step.rate)
         yield f"step {step.number}  update  {name} ← {name} − η {wording.gradient(step.node_index)}  (η = {rate})"
         yield f"    before        {array_text(step.before)}"
         yield f"    gradient      {array_text(step.grad)}"

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 #: The folders that come first, in this order; the others follow by name.
-CHAPTERS = ("notes", "examples")
+CHAPTERS = ("notes", "examples", "pairs")
 #: The order in which the page of notes goes; what is not named here follows by name.
 PAGE = (
     *("scalar-sum", "matrix", "second-layer", "first-layer", "biases", "sigmoid", "stored-sigmoid", "prefix", "batch", "square"),
@@ -51,3 +51,10 @@ def find(name: str) -> Path | None:
     """The file of the bundled scenario of that name, with or without ``.toml``; None if there is none."""
     wanted = name.removesuffix(".toml")
     return next((entry.path for entry in bundled() if entry.name == wanted), None)
+
+
+def find_trace(name: str) -> Path | None:
+    """The file of the bundled trace of that name, such as ``pairs/fan-out.jsonl``: it lies beside its scenario."""
+    scenario = find(name.removesuffix(".jsonl"))
+    trace = scenario.with_suffix(".jsonl") if scenario is not None and name.endswith(".jsonl") else None
+    return trace if trace is not None and trace.is_file() else None

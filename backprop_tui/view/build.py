@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from backprop_tui.conditions import nodes_of
 from backprop_tui.debugger import Debugger
-from backprop_tui.format import clean, shape_text
+from backprop_tui.format import clean, plain, shape_text
 from backprop_tui.graph import Graph
+from backprop_tui.ops.op import Array
 from backprop_tui.plan import PHASES, Phase, Plan
 from backprop_tui.recording import State
 from backprop_tui.view.models import (
@@ -23,6 +25,9 @@ from backprop_tui.view.models import (
     VariablesModel,
 )
 from backprop_tui.wording import Wording
+
+if TYPE_CHECKING:
+    from backprop_tui.beside import Beside
 
 #: Of a program with more variables, those around the step are shown.
 MOST_VARIABLES = 100
@@ -126,18 +131,18 @@ def _stop_lines(debugger: Debugger, *, on: bool) -> set[int]:
     return lines
 
 
-def steps_model(debugger: Debugger, wording: Wording) -> StepsModel:
+def steps_model(debugger: Debugger, wording: Wording, beside: Beside | None = None) -> StepsModel:
     """The list of steps; a row's text is made when it is drawn."""
     plan = debugger.plan
 
     def row(number: int) -> StepRow:
         place = plan.place(number)
-        return StepRow(number, place.phase, wording.step(plan, place))
+        return StepRow(number, place.phase, wording.step(plan, place), beside is not None and beside.differs(number))
 
-    return StepsModel(debugger.position, debugger.total, row)
+    return StepsModel(debugger.position, debugger.total, row, beside)
 
 
-def variables_model(debugger: Debugger, wording: Wording) -> VariablesModel:
+def variables_model(debugger: Debugger, wording: Wording, beside: Beside | None = None) -> VariablesModel:
     """The variables in a fixed order: parameters, what the program assigns, data; what this step changed is marked."""
     state = debugger.state
     graph, plan = debugger.graph, debugger.plan
@@ -171,9 +176,21 @@ def variables_model(debugger: Debugger, wording: Wording) -> VariablesModel:
                 index == target,
                 kind,
                 edited.get(index, ""),
+                None if beside is None else _far(beside, debugger, index, value, gradient),
             )
         )
     return VariablesModel(tuple(rows))
+
+
+def _far(beside: Beside, debugger: Debugger, node: int, value: Array | None, gradient: Array | None) -> tuple[str, str]:
+    """How far a variable is from the other run's: ``=`` where it is the same, nothing where there is nothing to compare."""
+    position = debugger.position - (debugger.stage is not None)
+    far = beside.far(position, debugger.state.iteration, debugger.graph.label(node), value, gradient)
+    return _distance(far.value), _distance(far.gradient)
+
+
+def _distance(far: float | None) -> str:
+    return "" if far is None else "=" if far == 0 else plain(far, 4)
 
 
 def _shown(debugger: Debugger) -> list[int]:

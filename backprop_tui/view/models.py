@@ -72,6 +72,7 @@ class StepRow(NamedTuple):
     number: int
     kind: Phase
     text: str
+    differs: bool = False
 
 
 class StepsModel(NamedTuple):
@@ -80,6 +81,8 @@ class StepsModel(NamedTuple):
     position: int
     total: int
     row: Callable[[int], StepRow]
+    compared: object = None
+    """What the rows are compared with: with another one they are others."""
 
 
 class Block(NamedTuple):
@@ -141,6 +144,8 @@ class VariableRow(NamedTuple):
     kind: str
     edited: str = ""
     """``value`` or ``gradient`` where it was changed by hand, what if."""
+    far: tuple[str, str] | None = None
+    """How far value and gradient are from those of the run that is compared, as text; None where none is."""
 
 
 class VariablesModel(NamedTuple):

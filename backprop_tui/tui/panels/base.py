@@ -282,6 +282,7 @@ class StepsPanel(Panel[StepsModel]):
     def __init__(self, number: int, title: str, **arguments: Any) -> None:
         super().__init__(number, title, lambda model, width, height: [], selects=True, **arguments)
         self._rows: dict[tuple[int, int, int, bool], Line] = {}
+        self._compared: object = None
 
     @property
     def count(self) -> int:
@@ -314,8 +315,9 @@ class StepsPanel(Panel[StepsModel]):
             return BLANK
         chosen = self.has_focus and self.selected == number - 1
         key = (number, (number > model.position) - (number < model.position), self.inner.width, chosen)
-        if len(self._rows) > 1000:
+        if len(self._rows) > 1000 or model.compared is not self._compared:
             self._rows.clear()
+            self._compared = model.compared
         if key not in self._rows:  # a step takes two of the rows in sight to another state
             row = steps_panel.draw_row(model, number, self.inner.width, chosen)
             self._rows[key] = selected(row) if chosen else row

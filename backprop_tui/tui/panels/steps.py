@@ -21,7 +21,10 @@ def draw_row(model: StepsModel, number: int, width: int, selected: bool = False)
         Span(f"{row.kind:<9}", phase),
         Span(row.text, "dim" if ahead else ""),
     )
-    parts = padded(fit(parts, width), width)
+    room = width - 2 if row.differs else width
+    parts = padded(fit(parts, room), room)
+    if row.differs:
+        parts = (*parts, Span(" ≠", "warning"))
     if current:
         return tuple(Span(part.text, f"{part.role}+select" if part.role else "select") for part in parts)
     return parts

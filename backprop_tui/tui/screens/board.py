@@ -107,7 +107,8 @@ class Board(Screen[None]):
 
     def show_footer(self) -> None:
         """Draws the last line as it is when nothing is said."""
-        self.bar("footer").show(FooterModel())
+        beside = self.session.beside
+        self.bar("footer").show(FooterModel() if beside is None else FooterModel(beside.words(self.debugger.position)))
 
     def show_panel(self, name: str) -> None:
         """Draws one panel."""
@@ -116,7 +117,7 @@ class Board(Screen[None]):
             model = view.program_model(debugger)
             panel.show(model, program.current_line(model))
         elif name == "steps":
-            panel.show(view.steps_model(debugger, wording))
+            panel.show(view.steps_model(debugger, wording, self.session.beside))
         elif name == "step":
             multiplication = view.step_model(debugger, wording)
             panel.show(multiplication, title=f"Step · {multiplication.title}")
@@ -124,7 +125,7 @@ class Board(Screen[None]):
             product = view.chain_model(debugger, wording)
             panel.show(product, title=product.title)
         elif name == "variables":
-            table = view.variables_model(debugger, wording)
+            table = view.variables_model(debugger, wording, self.session.beside)
             changed = [i for i, row in enumerate(table.rows) if row.value_changed or row.gradient_changed]
             panel.show(table, changed[0] + 1 if changed and not panel.has_focus else None)
         elif name == "notes":

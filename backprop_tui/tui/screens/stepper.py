@@ -195,7 +195,7 @@ class StepperScreen(Board):
             from backprop_tui.tui.screens.output import TextScreen
 
             self.app.push_screen(TextScreen(command.name.replace("_", " ").capitalize(), clean(said, keep_newlines=True)))
-        elif said != self.session.where():  # where one is, the whole screen says
+        elif not said.startswith(self.session.where()):  # where one is, the whole screen says
             self.say(said)
         elif self.debugger.reason:
             self.say(f"stopped by {self.debugger.reason}")
