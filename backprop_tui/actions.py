@@ -8,7 +8,7 @@ from pathlib import Path
 from backprop_tui import whatif
 from backprop_tui.breakpoints import Breakpoint, read
 from backprop_tui.conditions import condition, watched
-from backprop_tui.errors import CommandError, did_you_mean
+from backprop_tui.errors import CommandError, ScenarioError, did_you_mean
 from backprop_tui.export.text import step_lines
 from backprop_tui.facts import FACTS
 from backprop_tui.format import array_text, clean
@@ -202,7 +202,10 @@ def compare(session: Session, text: str) -> Parts:
             raise CommandError(f"no other recording {number}: there are 1 to {count}, and this is {debugger.run_number}")
         other = Run(debugger.recordings[number - 1], f"recording {number}")
     else:
-        other = opened(word, session.scenario.limits)
+        try:
+            other = opened(word, session.scenario.limits)
+        except ScenarioError as error:
+            raise CommandError(str(error)) from None
     found = yield from comparing(Run(debugger.run, "this run"), other)
     beside = Beside(found, debugger.run, clean(other.name))
     session.compare_with(beside)

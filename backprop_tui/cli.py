@@ -6,7 +6,7 @@ import argparse
 import gc
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, NoReturn
 
 from backprop_tui.errors import BackpropError, CommandError, ScenarioError, nearest
@@ -14,7 +14,9 @@ from backprop_tui.errors import BackpropError, CommandError, ScenarioError, near
 if TYPE_CHECKING:
     from backprop_tui.scenario import Limits
 
-COMMANDS = ("list", "trace", "check", "replay")
+COMMANDS = ("list", "trace", "run", "check", "compare", "replay")
+#: Lines of commands are read up to so many bytes.
+MOST_COMMANDS = 16 * 2**20
 #: Of what could not be checked, so many are named.
 MOST_NOTES = 6
 DESCRIPTION = "Step through backpropagation, one multiplication at a time, in both directions of time."
@@ -24,7 +26,9 @@ commands:
   backprop-tui SCENARIO         step through a scenario: a file, or a bundled name such as notes/sigmoid
   backprop-tui list             the bundled scenarios
   backprop-tui trace SCENARIO   run it without a screen and print every step
+  backprop-tui run SCENARIO     run lines of debugger commands on it without a screen: --commands FILE
   backprop-tui check SCENARIO…  compare it with its expected values, numerically, and judge its claims
+  backprop-tui compare A B      find the first step in which two runs differ: scenarios, or JSON-lines traces
   backprop-tui replay FILE      play a saved session as it happened, or hold it against its numbers: --check
 
 `backprop-tui COMMAND -h` says more of each."""
@@ -69,9 +73,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(arguments: Sequence[str]) -> int:
-    if arguments[:1] and arguments[0] in COMMANDS:
-        return {"list": _list, "trace": _trace, "check": _check, "replay": _replay}[arguments[0]](arguments[1:])
-    return _open(arguments)
+    run = {"list": _list, "trace": _trace, "run": _commands, "check": _check, "compare": _compare, "replay": _replay}
+    return run[arguments[0]](arguments[1:]) if arguments[:1] and arguments[0] in COMMANDS else _open(arguments)
 
 
 def _write_nowhere() -> None:
@@ -99,7 +102,14 @@ def _count(text: str) -> int:
     return number
 
 
-_count.__name__ = "count"  # argparse names the type in its message
+def _tolerance(text: str) -> float:
+    number = float(text)
+    if not 0 <= number < float("inf"):
+        raise ValueError
+    return number
+
+
+_count.__name__, _tolerance.__name__ = "count", "tolerance"  # argparse names the type in its message
 
 
 def _limits(options: argparse.Namespace) -> Limits:
@@ -115,7 +125,7 @@ def _open(arguments: Sequence[str]) -> int:
         description=DESCRIPTION,
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        usage="backprop-tui [SCENARIO] [-h] [--version] | list | trace | check | replay",
+        usage="backprop-tui [SCENARIO] [-h] [--version] | list | trace | run | check | compare | replay",
     )
     parser.add_argument("scenario", nargs="?", metavar="SCENARIO", help="a file, or a bundled scenario's name")
     parser.add_argument("--version", action="store_true", help="print the version and leave")
@@ -222,6 +232,80 @@ def _trace(arguments: Sequence[str]) -> int:
         write(line + "\n")
     sys.stdout.flush()
     return 0
+
+
+def _commands(arguments: Sequence[str]) -> int:
+    parser = _Parser(
+        prog="backprop-tui run", description="Runs lines of debugger commands without a screen and prints what they print."
+    )
+    parser.add_argument("scenario", metavar="SCENARIO", help="a file, or a bundled scenario's name")
+    parser.add_argument("--commands", required=True, metavar="FILE", help="a command a line, as in break W1; - is standard input")
+    parser.add_argument("--echo", action="store_true", help="print each command before its output, after a >")
+    _add_limits(parser)
+    options = parser.parse_args(arguments)
+    from backprop_tui.console import execute, split
+    from backprop_tui.format import clean
+    from backprop_tui.scenario import load
+    from backprop_tui.session import Session
+
+    session = Session(load(options.scenario, limits=_limits(options)))
+    name = "standard input" if options.commands == "-" else options.commands
+    for number, line in enumerate(_command_lines(options.commands, name), 1):
+        if options.echo and line.strip():
+            print(f"> {clean(line)}")
+        try:
+            found = split(line)
+            if found is not None and found[0].name == "quit":
+                break
+            said = execute(session, line)
+        except BackpropError as error:
+            sys.stdout.flush()
+            return _unusable(f"{name}:{number}: {error}")
+        if said:
+            print(clean(said, keep_newlines=True))
+        sys.stdout.flush()  # whoever writes the lines may wait for what they say
+    return 0
+
+
+def _command_lines(file: str, name: str) -> Iterator[str]:
+    """The lines of a file, or of standard input, as they come. Raises CommandError."""
+    number, left = 0, MOST_COMMANDS
+    try:
+        with open(0 if file == "-" else file, "rb", closefd=file != "-") as stream:
+            while raw := stream.readline(left + 1):
+                number, left = number + 1, left - len(raw)
+                if left < 0:
+                    raise CommandError(f"{name}:{number}: more than {MOST_COMMANDS:,} bytes of commands; run them in parts")
+                yield raw.decode("utf-8-sig" if number == 1 else "utf-8").rstrip("\r\n")
+    except UnicodeDecodeError:
+        raise CommandError(f"{name}:{number}: not UTF-8; save the commands as UTF-8") from None
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise CommandError(f"{name}: cannot be read: {reason}") from None
+
+
+def _compare(arguments: Sequence[str]) -> int:
+    parser = _Parser(
+        prog="backprop-tui compare",
+        description="Finds the first step in which two runs differ. Exit status: 0 the same, 1 different, 2 unusable.",
+    )
+    for letter in ("a", "b"):
+        parser.add_argument(letter, metavar=letter.upper(), help="a scenario, or a trace as JSON lines: a file or a bundled name")
+    parser.add_argument("--json", action="store_true", help="as one JSON object, with the two lines of the trace")
+    relative = "how far a number may be off, relative to the largest entry (default 1e-9; 1e-5 in single precision)"
+    parser.add_argument("--tolerance", type=_tolerance, metavar="T", help=relative)
+    _add_limits(parser)
+    options = parser.parse_args(arguments)
+    from backprop_tui.export.jsonl import dumps
+    from backprop_tui.study.compare import compare
+    from backprop_tui.study.differences import as_object, lines
+    from backprop_tui.study.sides import opened
+
+    a, b = (opened(name, _limits(options)) for name in (options.a, options.b))
+    found = compare(a, b, options.tolerance)
+    for line in [dumps(as_object(found))] if options.json else lines(found):
+        print(line)
+    return 0 if found.same else 1
 
 
 def _check(arguments: Sequence[str]) -> int:

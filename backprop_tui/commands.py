@@ -29,7 +29,7 @@ class Command:
 
     ``move`` moves the debugger; ``act`` does something to a session and answers what to say, and takes what ``takes`` tells:
     what stands in brackets may be left out. Both may do it in parts. A command with neither needs the screen. One that
-    ``looks`` changes nothing. One without keys is reached by the palette and the command line.
+    ``looks`` changes nothing; one that ``leads`` somewhere by what is not kept is remembered as where it led. One without keys is reached by the palette and the command line.
     """
 
     name: str
@@ -41,6 +41,7 @@ class Command:
     act: Act | None = None
     takes: str = ""
     looks: bool = False
+    leads: bool = False
 
     @property
     def needs(self) -> bool:
@@ -116,8 +117,16 @@ COMMANDS: tuple[Command, ...] = (
         *("compare", ("equals_sign",), "Change", actions.compare, "compare with a recording, a scenario or a trace, in lockstep"),
         "[N or FILE]",
     ),
-    _look("next_difference", ("right_curly_bracket",), "Change", actions.next_difference, "next step that differs"),
-    _look("previous_difference", ("left_curly_bracket",), "Change", actions.previous_difference, "previous step that differs"),
+    Command(
+        *("next_difference", ("right_curly_bracket",), "Change", "next step that differs from the compared run"),
+        act=actions.next_difference,
+        leads=True,
+    ),
+    Command(
+        *("previous_difference", ("left_curly_bracket",), "Change", "previous step that differs from it"),
+        act=actions.previous_difference,
+        leads=True,
+    ),
     _act("note", (), "Change", actions.note, "write a note at the position, or remove it", "[TEXT]"),
     _act("watch", ("w",), "Look", actions.watch, "watch an expression", "EXPRESSION", "watch"),
     _act("unwatch", (), "Look", actions.unwatch, "watch it no more", "N"),

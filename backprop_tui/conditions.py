@@ -234,7 +234,8 @@ def _single_numbers(plan: Plan, phase: Phase) -> Array:
     marks: Array = scalar[np.array(plan.sources, np.int64)] & scalar[np.array(plan.targets, np.int64)]
     for k in np.flatnonzero(marks).tolist():
         derivative, call, _ = plan.derivative(k)
-        marks[k] = derivative.how != "dense" and not any(call.shapes) and not product_shape(derivative, call, plan.slots[k])
+        alike = derivative.how in ("elementwise", "broadcast")  # places are whole numbers, a full Jacobian is no number
+        marks[k] = alike and not any(call.shapes) and not product_shape(derivative, call, plan.slots[k])
     return marks
 
 

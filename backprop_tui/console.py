@@ -54,7 +54,9 @@ def acting(session: Session, command: Command, rest: str) -> Parts:
     said = command.act(session, rest)
     if isinstance(said, Generator):
         said = yield from said
-    if not command.looks:
+    if command.leads:
+        session.remember(f"go_to {session.debugger.position}")
+    elif not command.looks:
         session.remember(f"{command.name} {rest}".rstrip())
     return said
 

@@ -22,7 +22,7 @@ ELLIPSIS = "…"
 #: What stands for a character that must not be drawn and has no picture of its own.
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 
-_UNSAFE_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+_UNSAFE_CATEGORIES = frozenset({"Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp"})
 # Marks and fillers that draw nothing, or that change how wide the character before them is.
 _INVISIBLE = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u3164\uffa0")
 _SUPERSCRIPTS = str.maketrans("0123456789-−+", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁻⁺")

@@ -215,12 +215,12 @@ class Recording:
             run = run.parent
         return run
 
-    def edited(self, position: int) -> set[tuple[int, bool]]:
-        """What was changed up to a position: the nodes, and whether it was their gradient."""
+    def edited(self, position: int, since: int = 0) -> set[tuple[int, bool]]:
+        """What was changed at positions from ``since`` up to one: the nodes, and whether it was their gradient."""
         found: set[tuple[int, bool]] = set()
         run: Recording | None = self
         while run is not None:
-            if run.changed is not None and position >= run.fork:
+            if run.changed is not None and since <= run.fork <= position:
                 found.add(run.changed)
             run = run.parent
         return found

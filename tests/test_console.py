@@ -35,7 +35,7 @@ LINES = {
     "unwatch": "1",
     "print": "norm(W)",
 }
-PREPARED = ("break yhat", "search h", "bookmark here", "edit x = 1", "go_to 12")
+PREPARED = ("edit x = 1", "break yhat", "search h", "bookmark here", "compare 1", "go_to 12")
 works_here = pytest.mark.parametrize("command", [c for c in COMMANDS if c.move or c.act], ids=lambda c: c.name)
 of_the_screen = pytest.mark.parametrize("command", [c for c in COMMANDS if not c.move and not c.act], ids=lambda c: c.name)
 

@@ -26,7 +26,7 @@ speed = 8
 [keys]
 step = ["x", "right"]
 continue = "Ctrl+G"
-next_phase = "}"
+next_phase = ";"
 """
 
 
@@ -39,7 +39,7 @@ def written(tmp_path: Path, text: str) -> Path:
 def test_everything_that_can_be_set_is_taken(tmp_path: Path) -> None:
     settings, problems = load(written(tmp_path, FULL))
     assert problems == ()
-    keys = {"step": ("x", "right"), "continue": ("ctrl+g",), "next_phase": ("right_curly_bracket",)}
+    keys = {"step": ("x", "right"), "continue": ("ctrl+g",), "next_phase": ("semicolon",)}
     assert settings == Settings("light", 6, True, 8.0, keys)
 
 

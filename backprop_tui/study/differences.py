@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -58,11 +58,23 @@ def difference_lines(found: Comparison, difference: Difference) -> Iterator[str]
         yield f"only {letter} has it, {place}; {other} has no such step"
         return
     yield ", ".join(f"{letter} {place}" for letter, place in there.items())
-    for apart in difference.numbers:
-        yield f"{WORDS.get(apart.field, apart.field)}"
+    for words, apart in _merged(difference.numbers):
+        yield words
         for letter, value in (("A", apart.a), ("B", apart.b)):
             yield f"  {letter}  {array_text(value)}"
         yield f"  {by_how_much(apart)}"
+
+
+def _merged(numbers: Sequence[Apart]) -> list[tuple[str, Apart]]:
+    """The numbers with their names; those that are the same on both sides as the ones before are named together."""
+    found: list[tuple[str, Apart]] = []
+    for apart in numbers:
+        words = WORDS.get(apart.field, apart.field)
+        if found and all(np.array_equal(x, y, equal_nan=True) for x, y in zip(apart[1:3], found[-1][1][1:3], strict=True)):
+            found[-1] = (f"{found[-1][0]}, {words}", found[-1][1])
+        else:
+            found.append((words, apart))
+    return found
 
 
 def by_how_much(apart: Apart) -> str:

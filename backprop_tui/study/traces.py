@@ -79,7 +79,7 @@ class Trace:
             return
         with self._open() as stream:
             for number, offset, raw in self._raw(stream):
-                if not raw.strip():
+                if not raw.removeprefix(b"\xef\xbb\xbf").strip():
                     continue
                 found = self._parsed(raw, number)
                 if found.get("kind") == "summary":
@@ -131,8 +131,10 @@ class Trace:
         except json.JSONDecodeError as error:
             reason = f"not JSON: {error.msg[:1].lower()}{error.msg[1:]} at column {error.colno}"
             raise self.wrong(f"{reason}; a trace has one JSON object a line", number) from None
-        except ValueError:  # bytes that are no text, a number of thousands of digits
-            raise self.wrong("not JSON in UTF-8; a trace has one JSON object a line", number) from None
+        except UnicodeDecodeError:
+            raise self.wrong("not UTF-8; a trace is JSON in UTF-8", number) from None
+        except ValueError:
+            raise self.wrong("a number of thousands of digits; 64 bits hold about 17", number) from None
         if not isinstance(found, dict):
             raise self.wrong('not a JSON object; a trace has one a line, such as {"kind": "seed", …}', number)
         return found

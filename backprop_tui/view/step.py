@@ -215,7 +215,7 @@ def _backward(recording: Recording, step: BackwardStep, wording: Wording, stage:
         totals,
         wording.name(step.operand_index),
         f"contribution {number} of {count}",
-        _warning(step),
+        _edited(recording, step, wording) or _warning(step),
         _entry(recording, step, wording) if reached >= 2 else "",
         tuple(backward_sentences(recording, step, wording, stage)),
     )
@@ -237,6 +237,21 @@ def _entered_note(step: BackwardStep) -> str:
     entered = step.derivative.upstream_as
     own = np.shape(step.upstream)
     return f"from {shape_text(own)}" if entered not in (None, own) else ""
+
+
+def _edited(recording: Recording, step: BackwardStep, wording: Wording) -> str:
+    """What of it was changed by hand since the forward value was computed, if anything was: they do not belong together."""
+    if recording.parent is None:
+        return ""
+    plan = recording.plan
+    computed = plan.step_of(step.iteration, "forward", step.node_index - plan.graph.leaves)
+    changed = {node for node, gradient in recording.edited(step.number, computed) if not gradient}
+    names = [wording.name(node) for node in dict.fromkeys((*step.read_indices, step.node_index)) if node in changed]
+    if not names:
+        return ""
+    own = step.node_index in changed
+    value = f"what {names[0]} was computed from" if own else f"the forward value of {wording.name(step.node_index)}"
+    return f"{' and '.join(names)} was changed by hand after {value}: the two do not belong together."
 
 
 def _warning(step: BackwardStep) -> str:

@@ -17,13 +17,14 @@ ENVIRONMENT = dict(os.environ)
 os.environ.update({f"{name}_NUM_THREADS": "1" for name in ("OMP", "OPENBLAS", "MKL")}, VECLIB_MAXIMUM_THREADS="1")
 
 import engine  # noqa: E402 - NumPy reads the number of threads when it is imported
+import stops  # noqa: E402  # the same
 import terminal  # noqa: E402  # the same
 
 LINE = "{:<45} {:<18} {:>6} {:>7}  {:<5}  {}"
 
 
 def main() -> int:
-    names = ("start", "layers", "scalar", "depth")  # the terminal comes first, while this process is still small
+    names = ("start", "layers", "scalar", "depth", "stops")  # the terminal comes first, while this process is still small
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="fewer rounds")
     parser.add_argument("--only", action="append", choices=names, help="this one; may be given again")
@@ -44,6 +45,8 @@ def main() -> int:
             elif part == "layers":
                 sizes = ((1, 2, 2, 1), 2.5), ((64, 784, 128, 10), 1.15)
                 rows = chain.from_iterable(engine.layers(folder, 5 if few else 25, *size) for size in sizes)
+            elif part == "stops":
+                rows = stops.stops(3 if few else 9)
             else:
                 rows = engine.scalar(3 if few else 11) if part == "scalar" else engine.depth(2 if few else 5)
             for what, peer, ratio, wanted, detail in rows:
