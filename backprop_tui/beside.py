@@ -79,7 +79,7 @@ class Beside:
             return f"= {self.name} here; {count}, {place}"
         if known.b is None:
             return f"≠ {self.name}: it has no such step; {count}, {place}"
-        numbers = [f"{WORDS.get(n.field, n.field)} {by_how_much(n)}" for n in known.numbers[:1]]
+        numbers = [f"{WORDS.get(n.field, n.field)} {by_how_much(n, ('here', 'there'))}" for n in known.numbers[:1]]
         return f"≠ {self.name}: {numbers[0]}; {count}, {place}" if numbers else f"≠ {self.name}; {count}, {place}"
 
     # Variables

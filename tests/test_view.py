@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import backprop_tui as bt
-from backprop_tui import view
+from backprop_tui import view, whatif
 from backprop_tui.debugger import Debugger
 from backprop_tui.format import circled, shape_text
 from backprop_tui.steps import BackwardStep, ForwardStep, SeedStep, UpdateStep
@@ -568,3 +568,19 @@ def test_notes_appear_at_their_steps_and_nowhere_else(name: str) -> None:
         assert list(model.here) == here
         seen |= set(here)
     assert seen == {note.text for note in scenario.notes}
+
+
+def test_a_step_that_reads_what_was_changed_after_the_forward_value_says_that_they_do_not_belong_together() -> None:
+    debugger = Debugger(bt.load("notes/sigmoid"))
+    debugger.go_to(9)
+    whatif.apply(debugger, "W2[0, 0] = 9")
+    wording = wording_of(debugger.scenario)
+    warned = {}
+    for position in range(10, debugger.total + 1):
+        debugger.go_to(position)
+        warned[position] = view.step_model(debugger, wording).warning
+    assert warned.pop(11) == "W⁽²⁾ was changed by hand after the forward value of z₂: the two do not belong together."
+    assert set(warned.values()) == {""}
+    debugger.switch(1)
+    debugger.go_to(11)
+    assert view.step_model(debugger, wording).warning == ""

@@ -77,10 +77,11 @@ def _merged(numbers: Sequence[Apart]) -> list[tuple[str, Apart]]:
     return found
 
 
-def by_how_much(apart: Apart) -> str:
-    """How far two numbers are from each other, in words."""
+def by_how_much(apart: Apart, sides: tuple[str, str] = ("A", "B")) -> str:
+    """How far two numbers are from each other, in words; ``sides`` is what the two runs are called."""
+    of_a, of_b = sides
     if apart.entry is None:
-        return f"unlike shapes: A {shape_text(apart.a.shape)}, B {shape_text(apart.b.shape)}"
+        return f"unlike shapes: {of_a} {shape_text(apart.a.shape)}, {of_b} {shape_text(apart.b.shape)}"
     one, two = float(apart.a[apart.entry]), float(apart.b[apart.entry])
     finite = math.isfinite(apart.difference)
     text = f"apart by {plain(apart.difference)}" if finite else "infinitely far apart"
@@ -89,7 +90,7 @@ def by_how_much(apart: Apart) -> str:
     shown = [(plain(one, digits), plain(two, digits)) for digits in DIGITS]
     a, b = next((pair for pair in shown if pair[0] != pair[1]), shown[-1])
     at = ", ".join(map(str, apart.entry))
-    return f"{text}{', most' if finite else ''} at [{at}]: A {a}, B {b}"
+    return f"{text}{', most' if finite else ''} at [{at}]: {of_a} {a}, {of_b} {b}"
 
 
 def as_object(found: Comparison) -> dict[str, Any]:

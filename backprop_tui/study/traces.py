@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import stat
 from array import array
 from collections.abc import Generator, Iterator
@@ -95,16 +94,14 @@ class Trace:
 
     def _open(self) -> IO[bytes]:
         try:
-            stream = self._path.open("rb")
-            mode, size = os.fstat(stream.fileno()).st_mode, os.fstat(stream.fileno()).st_size
+            found = self._path.stat()
+            if not stat.S_ISREG(found.st_mode):  # a pipe would have to be waited for
+                raise self.wrong("not a regular file; write the trace to one first")
+            if found.st_size > self._limits.max_bytes:
+                raise self.wrong(f"{found.st_size:,} bytes, more than {self._limits.max_bytes:,}; raise the limit with --max-bytes")
+            return self._path.open("rb")
         except OSError as error:
             raise self.wrong(f"cannot be read: {error.strerror or error}") from None
-        if stat.S_ISREG(mode) and size <= self._limits.max_bytes:
-            return stream
-        stream.close()
-        if not stat.S_ISREG(mode):
-            raise self.wrong("not a regular file; write the trace to one first")
-        raise self.wrong(f"{size:,} bytes, more than {self._limits.max_bytes:,}; raise the limit with --max-bytes")
 
     def _raw(self, stream: IO[bytes]) -> Iterator[tuple[int, int, bytes]]:
         """The lines with their numbers and offsets; no more bytes than a file may have, though it grow meanwhile."""
@@ -125,7 +122,7 @@ class Trace:
 
     def _parsed(self, raw: bytes, number: int) -> dict[str, Any]:
         try:
-            found = json.loads(raw)
+            found = json.loads(raw.decode("utf-8-sig").rstrip())
         except RecursionError:
             raise self.wrong("lists nested too deep; an array has as many levels as axes", number) from None
         except json.JSONDecodeError as error:
@@ -177,7 +174,8 @@ class Trace:
     def _without_numbers(found: dict[str, Any], kind: str, wanted: str) -> str:
         unknown = [key for key in found if key not in ("kind", "node", "operand", "iteration", *TEXTS, *WHOLES, *LISTS)]
         hint = did_you_mean(unknown[0][:60], NUMBERS[kind]) if unknown and len(NUMBERS[kind]) > 1 else None
-        return f"a {kind} line without numbers: it has {wanted}" + (f"; {hint}" if hint and "mean" in hint else "")
+        article = "an" if kind == "update" else "a"
+        return f"{article} {kind} line without numbers: it has {wanted}" + (f"; {hint}" if hint and "mean" in hint else "")
 
     def _name(self, found: dict[str, Any], key: str, line: int) -> str:
         name = found.get(key)
@@ -246,7 +244,7 @@ class Trace:
             stream.seek(self._offsets[number - 1])
             raw = stream.readline(MOST_LINE)
         try:
-            found = json.loads(raw, parse_constant=_CONSTANTS.__getitem__, parse_float=_float)
+            found = json.loads(raw.decode("utf-8-sig"), parse_constant=_CONSTANTS.__getitem__, parse_float=_float)
         except (ValueError, RecursionError):
             found = None
         if not isinstance(found, dict) or found.get("kind") != self.key(number)[1]:
