@@ -29,7 +29,8 @@ class Command:
 
     ``move`` moves the debugger; ``act`` does something to a session and answers what to say, and takes what ``takes`` tells:
     what stands in brackets may be left out. Both may do it in parts. A command with neither needs the screen. One that
-    ``looks`` changes nothing; one that ``leads`` somewhere by what is not kept is remembered as where it led. One without keys is reached by the palette and the command line.
+    ``looks`` changes nothing; one that ``leads`` somewhere by what is not kept is remembered as where it led. One without
+    keys is reached by the palette and the command line.
     """
 
     name: str

@@ -14,6 +14,7 @@ import json
 import math
 import tempfile
 import tomllib
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -209,10 +210,12 @@ def restored(found: Document, name: str, limits: Limits | None = None, scenario:
     total = debugger.total
     try:
         _recordings(session, read.items(found.get("recordings"), "recordings"), read)
+        own = {stop.text: stop for stop in debugger.stops.breakpoints}  # a file may have some that nobody could write
         debugger.stops.breakpoints.clear()
-        for number, text, on in read.items(found.get("breakpoints"), "breakpoints", 3):
-            given = read.whole(number, "breakpoints", 1)
-            debugger.stops.add(read_breakpoint(read.text(text, "breakpoints"), debugger.graph, total, given))
+        for number, words, on in read.items(found.get("breakpoints"), "breakpoints", 3):
+            given, text = read.whole(number, "breakpoints", 1), read.text(words, "breakpoints")
+            known = replace(own[text], number=given) if text in own else None
+            debugger.stops.add(known or read_breakpoint(text, debugger.graph, total, given))
             debugger.stops.change(given, enabled=read.switch(on, "breakpoints"))
         watches = [read.text(text, "watches") for text in read.items(found.get("watches"), "watches")]
         session.watches = [watched(text, debugger.graph) for text in watches]

@@ -126,6 +126,14 @@ def test_the_files_that_a_scenario_names_are_inside(tmp_path: Path) -> None:
         document(session)
 
 
+def test_a_breakpoint_of_the_scenario_that_nobody_could_write_is_kept() -> None:
+    text = "format = 1\ntitle = 't'\nprogram = '''\n# nothing\nL = w * w\n'''\n[parameters]\nw = 3.0\n[[breakpoints]]\nline = 1\n"
+    session = Session(bt.loads(text))
+    assert [stop.text for stop in session.debugger.stops.breakpoints] == ["line 1"]
+    execute(session, "step")
+    same(session, again(session))
+
+
 def test_the_time_goes_on() -> None:
     now = [100.0]
     session = Session(scenario_of("notes/sigmoid"), clock=lambda: now[0])

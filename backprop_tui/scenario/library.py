@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 #: The folders that come first, in this order; the others follow by name.
-CHAPTERS = ("notes", "examples", "pairs")
+CHAPTERS = ("notes", "examples", "stops", "pairs")
 #: The order in which the page of notes goes; what is not named here follows by name.
 PAGE = (
     *("scalar-sum", "matrix", "second-layer", "first-layer", "biases", "sigmoid", "stored-sigmoid", "prefix", "batch", "square"),

@@ -279,8 +279,8 @@ def _known(key: str, value: Any, kind: str) -> bool:
     if key in LISTS:
         return isinstance(value, list) and all(isinstance(entry, str | int) for entry in value)
     if key == "local":
-        texts = all(isinstance(value.get(part, ""), str) for part in ("text", "how"))
-        return texts and value.keys() <= {"text", "how", "value"}
+        known = isinstance(value, dict) and value.keys() <= {"text", "how", "value"}
+        return known and all(isinstance(value.get(part, ""), str) for part in ("text", "how"))
     return key in ("kind", "iteration", "node", *NUMBERS[kind]) or (key == "operand" and kind == "backward")
 
 
