@@ -323,3 +323,14 @@ def test_any_commands_in_any_order_leave_a_session_that_can_be_done_again(comman
     assert execute(again, "breakpoints") == execute(session, "breakpoints")
     assert execute(again, "recordings") == execute(session, "recordings")
     assert execute(again, "show") == execute(session, "show")
+
+
+def test_the_lines_that_the_readme_shows_can_be_carried_out(tmp_path: Path) -> None:
+    text = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+    lines = text.partition("```\n# a place:")[2].partition("```")[0].split("\n")[1:]
+    assert len(lines) > 12
+    session = Session(bt.load("notes/sigmoid"))
+    for line in lines:
+        said = execute(session, line.replace("wrong.json", str(tmp_path / "wrong.json")))
+        assert bool(said) != (not line.strip() or line.startswith("#"))
+    assert (tmp_path / "wrong.json").exists()
