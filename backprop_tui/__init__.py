@@ -39,7 +39,7 @@ imports only from what stands above it here; nothing outside ``tui`` imports Tex
     debugger        the position and the moves
     whatif          changes of values: a second recording that goes its own way
     export/         the trace as text and JSON lines
-    study/          the chain rule along a way, claims, the numerical check
+    study/          the chain rule along a way, claims, the numerical check, two runs compared
     beside          another run, stepped through in lockstep
     session         what a person does with a run: watches, bookmarks, notes, search
     saving          a session as a document, and back

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import os
 import re
@@ -12,7 +14,11 @@ from pathlib import Path
 import pytest
 
 import backprop_tui as bt
+from backprop_tui.cli import main
+from backprop_tui.console import execute
+from backprop_tui.export import jsonl
 from backprop_tui.scenario import bundled
+from backprop_tui.session import Session
 
 GOOD = """format = 1
 title = "Good"
@@ -57,6 +63,21 @@ def run(folder: Path, *arguments: str, environment: dict[str, str] | None = None
     )
 
 
+def inside(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Runs the program in this process, which is sooner done: where it is the same."""
+    out, err = (io.TextIOWrapper(io.BytesIO(), encoding="utf-8") for _ in range(2))
+    with contextlib.chdir(folder), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        try:
+            status = main(arguments)
+        except SystemExit as end:  # argparse leaves by itself
+            status = int(end.code or 0)
+    texts = []
+    for stream in (out, err):
+        stream.flush()
+        texts.append(stream.buffer.getvalue().decode())  # type: ignore[attr-defined]  # it is a BytesIO
+    return subprocess.CompletedProcess(arguments, status, *texts)
+
+
 def unusable(done: subprocess.CompletedProcess[str]) -> str:
     """The message of a run that could not be used: one line on standard error, status 2, nothing else."""
     assert done.returncode == 2
@@ -70,13 +91,22 @@ def unusable(done: subprocess.CompletedProcess[str]) -> str:
 # Help and version.
 
 
-@pytest.mark.parametrize("arguments", [("-h",), ("list", "-h"), ("trace", "--help"), ("check", "-h")])
+@pytest.mark.parametrize(
+    "arguments", [("-h",), ("list", "-h"), ("trace", "--help"), ("check", "-h"), ("run", "-h"), ("compare", "-h")]
+)
 def test_there_is_help_at_every_level(folder: Path, arguments: tuple[str, ...]) -> None:
     done = run(folder, *arguments)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith("usage: backprop-tui")
     assert not CONTROL.search(done.stdout)
-    named = {"-h": ["list", "trace", "check", "--version"], "list": ["--json"], "trace": ["--format"], "check": ["SCENARIO"]}
+    named = {
+        "-h": ["list", "trace", "run", "check", "compare", "--version"],
+        "list": ["--json"],
+        "trace": ["--format"],
+        "check": ["SCENARIO"],
+        "run": ["--commands", "--echo"],
+        "compare": ["--json", "--tolerance"],
+    }
     assert all(word in done.stdout for word in named[arguments[0]])
 
 
@@ -182,6 +212,144 @@ def test_check_ends_with_2_where_one_could_not_be_used_and_still_checks_the_othe
     assert ("good.toml: holds" in done.stdout) == ("good.toml" in order)
 
 
+# run.
+
+SCRIPT = """# to the second multiplication
+break h
+
+s 2
+c
+print grad(h)
+"""
+
+
+def commands(folder: Path, text: str, *options: str, name: str = "script") -> subprocess.CompletedProcess[str]:
+    """Runs lines of commands from a file."""
+    (folder / name).write_text(text, encoding="utf-8")
+    return inside(folder, "run", "good.toml", "--commands", name, *options)
+
+
+def test_run_prints_what_the_commands_print_and_nothing_else(folder: Path) -> None:
+    done = commands(folder, SCRIPT)
+    assert (done.returncode, done.stderr) == (0, "")
+    session = Session(bt.load(folder / "good.toml"))
+    assert done.stdout == "".join(said + "\n" for line in SCRIPT.splitlines() if (said := execute(session, line)))
+    assert len(done.stdout.splitlines()) == 4
+    assert not CONTROL.search(done.stdout)
+
+
+def test_run_echoes_the_commands_where_it_is_asked_to(folder: Path) -> None:
+    lines = commands(folder, "s\n\n# a comment\nprint w", "--echo").stdout.splitlines()
+    assert lines == ["> s", "step 1 of 6: forward h = sin(w)", "> # a comment", "> print w", "w = 0.75"]
+
+
+def test_run_reads_standard_input_and_answers_line_by_line(folder: Path) -> None:
+    command = [sys.executable, "-m", "backprop_tui", "run", "good.toml", "--commands", "-"]
+    with subprocess.Popen(command, cwd=folder, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        for number in (1, 2, 3):
+            process.stdin.write("s\n")
+            process.stdin.flush()
+            assert process.stdout.readline().startswith(f"step {number} of 6")  # while standard input is still open
+        process.stdin.write("quit\ns\n")
+        process.stdin.close()
+        assert process.stdout.read() == ""
+        assert process.wait(60) == 0
+
+
+@pytest.mark.parametrize("word", ["quit", "q", "  quit  "])
+def test_run_ends_at_quit(folder: Path, word: str) -> None:
+    done = commands(folder, f"s\n{word}\nno such command\n")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "step 1 of 6: forward h = sin(w)\n", "")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("s\n\nbraek w\n", "script:3: no command 'braek'; did you mean 'break'?"),
+        ("s\nprint nothing", "script:2: "),
+        ("s\ng 100", "script:2: the run has no step 100"),
+        ("s\nhelp", "script:2: help needs the screen"),
+        ("s\n\x1b[2J\x9b", "script:2: no command '␛[2J"),
+    ],
+)
+def test_run_ends_with_2_at_a_line_that_cannot_be_carried_out_and_names_it(folder: Path, text: str, message: str) -> None:
+    done = commands(folder, f"{text}\ns\n")
+    assert done.returncode == 2
+    assert done.stdout == "step 1 of 6: forward h = sin(w)\n"  # what was printed before stays
+    assert ONE_LINE.fullmatch(done.stderr)
+    assert message in done.stderr
+    assert not CONTROL.search(done.stderr)
+
+
+def test_run_reads_no_more_commands_than_it_should(folder: Path) -> None:
+    assert "big:2: more than 16,777,216 bytes" in commands(folder, "#\n" + "#" * 2**24, name="big").stderr
+
+
+def test_run_reads_utf_8_only(folder: Path) -> None:
+    (folder / "latin").write_bytes(b"# fine\n# na\xefve\n")
+    assert "latin:2: not UTF-8" in unusable(inside(folder, "run", "good.toml", "--commands", "latin"))
+    (folder / "bom").write_bytes(b"\xef\xbb\xbfprint w\r\n")
+    assert inside(folder, "run", "good.toml", "--commands", "bom").stdout == "w = 0.75\n"
+
+
+# compare.
+
+OTHER = GOOD.replace("w = 0.75\n[exp", "w = 0.5\n[exp")
+
+
+@pytest.fixture(scope="module")
+def traces(folder: Path) -> Path:
+    """The folder, with a trace of the good scenario and one of another."""
+    for name, text in (("good", GOOD), ("other", OTHER)):
+        lines = jsonl.lines(bt.record(bt.loads(text)))
+        (folder / f"{name}.jsonl").write_text("\n".join(lines), encoding="utf-8")
+    (folder / "broken.jsonl").write_text('{"kind": "seed", "node": "L", "grad": 1}\n{"kind": "sead"}\n', encoding="utf-8")
+    (folder / "alien.jsonl").write_text('{"kind": "forward", "node": "alien", "value": 1}\n', encoding="utf-8")
+    return folder
+
+
+@pytest.mark.parametrize("order", [("good.toml", "good.jsonl"), ("good.jsonl", "good.toml"), ("good.toml", "good.toml")])
+def test_compare_ends_with_0_where_both_are_the_same(traces: Path, order: tuple[str, str]) -> None:
+    done = inside(traces, "compare", *order)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines() == [
+        f"A  {order[0]}, 6 steps",
+        f"B  {order[1]}, 6 steps",
+        "the same: 6 pairs of steps compared, tolerance 1e−9, largest difference 0",
+    ]
+    done = inside(traces, "compare", "--json", *order)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert json.loads(done.stdout) == {"same": True, "compared": 6, "largest_difference": 0.0, "first": {"a": None, "b": None}}
+
+
+def test_compare_ends_with_1_where_they_differ_and_names_the_first_step(traces: Path) -> None:
+    done = inside(traces, "compare", "good.toml", "other.jsonl")
+    assert (done.returncode, done.stderr) == (1, "")
+    assert "the first that differs: forward h\n  A step 1, B line 1\n  value\n" in done.stdout
+    assert not CONTROL.search(done.stdout)
+    done = inside(traces, "compare", "good.toml", "other.jsonl", "--json")
+    assert (done.returncode, done.stderr) == (1, "")
+    assert done.stdout.count("\n") == 1
+    found = json.loads(done.stdout, parse_constant=pytest.fail)
+    assert list(found) == ["same", "compared", "largest_difference", "first"]
+    assert (found["same"], found["compared"]) == (False, 6)
+    lines = [json.loads((traces / f"{name}.jsonl").read_text(encoding="utf-8").splitlines()[0]) for name in ("good", "other")]
+    assert found["first"] == dict(zip("ab", lines, strict=True))
+
+
+def test_compare_allows_what_the_tolerance_does(traces: Path) -> None:
+    assert inside(traces, "compare", "good.toml", "other.jsonl", "--tolerance", "1").returncode == 0
+    assert inside(traces, "compare", "good.toml", "good.jsonl", "--tolerance", "0").returncode == 0
+
+
+def test_compare_finds_a_bundled_pair_from_any_folder(folder: Path) -> None:
+    done = inside(folder, "compare", "pairs/fan-out", "pairs/fan-out.jsonl")
+    assert (done.returncode, done.stderr) == (1, "")
+    assert "the first that differs: backward d → a" in done.stdout
+
+
 # What cannot be used.
 
 
@@ -221,6 +389,31 @@ def test_what_cannot_be_used_is_said_in_one_line_with_status_2(folder: Path, arg
     assert part in unusable(run(folder, *arguments))
 
 
+@pytest.mark.parametrize(
+    ("arguments", "part"),
+    [
+        (("run", "good.toml"), "required: --commands"),
+        (("run", "nowhere", "--commands", "-"), "no file and no bundled scenario 'nowhere'"),
+        (("run", "good.toml", "--commands", "nowhere"), "nowhere: cannot be read: No such file or directory"),
+        (("run", "good.toml", "--commands", "."), ".: cannot be read: Is a directory"),
+        (("compare", "good.toml"), "required: B"),
+        (("compare", "good.toml", "nowhere"), "no file and no bundled scenario 'nowhere'"),
+        (("compare", "nowhere.jsonl", "good.toml"), "no file and no bundled trace 'nowhere.jsonl'"),
+        (("compare", "good.toml", "bad.toml"), "bad.toml:4:5: unknown op 'sine'"),
+        (("compare", "good.toml", "broken.jsonl"), "broken.jsonl:2: the kind is 'sead'; it is one of forward, seed, backward"),
+        (("compare", "good.toml", "broken.jsonl", "--json"), "broken.jsonl:2: the kind is 'sead'"),
+        (("compare", "good.toml", "alien.jsonl"), "good.toml and alien.jsonl have no step in common"),
+        (("compare", "good.jsonl", "good.jsonl", "--max-steps", "5"), "good.jsonl:6: more than 5 steps; raise the limit"),
+        (("compare", "good.toml", "good.toml", "--tolerance", "nan"), "invalid tolerance value: 'nan'"),
+        (("compare", "good.toml", "good.toml", "--tolerance", "-1"), "--tolerance"),
+    ],
+)
+def test_what_run_and_compare_cannot_use_is_said_in_one_line_with_status_2(
+    traces: Path, arguments: tuple[str, ...], part: str
+) -> None:
+    assert part in unusable(inside(traces, *arguments))
+
+
 def test_limits_can_be_raised(folder: Path) -> None:
     assert run(folder, "trace", "long.toml", "--max-steps", "10,000").returncode == 0
 
@@ -240,7 +433,9 @@ def test_a_reader_that_leaves_early_is_no_error(folder: Path, arguments: tuple[s
         assert process.wait(60) == 0
 
 
-@pytest.mark.parametrize("arguments", [("list",), ("list", "--json"), ("check", "good.toml"), ("-h",), ("--version",)])
+@pytest.mark.parametrize(
+    "arguments", [("list",), ("list", "--json"), ("check", "good.toml"), ("compare", *["good.toml"] * 2), ("-h",), ("--version",)]
+)
 def test_a_reader_that_has_left_before_is_no_error_either(folder: Path, arguments: tuple[str, ...]) -> None:
     read, write = os.pipe()
     os.close(read)

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from test_panels import scenario_of
-from test_screen import check, drive, rows, said, sizes, stepper_of, text
+from test_screen import check, drive, rows, said, sizes, stepper_of, text, until
 from textual.pilot import Pilot
 from textual.widgets import Input, Static
 
+import backprop_tui as bt
 from backprop_tui.commands import COMMANDS
 from backprop_tui.tui.app import BackpropApp
 from backprop_tui.tui.screens.output import TextScreen
 from backprop_tui.tui.screens.prompt import PromptScreen
+from backprop_tui.tui.work import Work
 
 NAME = "notes/sigmoid"
 
@@ -245,3 +249,47 @@ def test_the_panels_at_the_lower_right_take_turns(key: str) -> None:
         await check(app, pilot, NAME)
 
     drive(test, scenario_of(NAME))
+
+
+# What takes long.
+
+LONG = """
+format = 1
+title = "long"
+program = '''
+h = x
+for i in range(300):
+    h = h * a
+L = h
+'''
+[data]
+x = 1.0
+[parameters]
+a = 1.0
+"""
+
+
+def test_a_long_search_says_how_far_it_is_and_escape_leaves_it_without_moving(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Work is held up here, however fast the machine is, until the test lets it go on."""
+    goes_on, held = Work.go_on, [False]
+    monkeypatch.setattr(Work, "go_on", lambda self, seconds: not held[0] and goes_on(self, seconds))
+
+    async def test(app: BackpropApp, pilot: Pilot[None]) -> None:
+        screen = stepper_of(app)
+        screen.carry_out("step 3")
+        screen.carry_out("break op multiply if exp(value) > 100")
+        held[0] = True
+        await pilot.press("c")
+        await until(pilot, lambda: said(app).startswith("Looking"))
+        assert re.match(r"Looking  █*░+  [\d,]+ of 903 steps  Esc stops", said(app))
+        await pilot.press("s")
+        assert screen.debugger.position == 3
+        await pilot.press("escape")
+        assert said(app) == "Stopped looking; nothing has moved."
+        assert screen.debugger.position == 3
+        await pilot.press("c")
+        held[0] = False
+        await until(pilot, lambda: screen.debugger.position == 903)
+        assert said(app) == "nothing stopped it: this is the end of the run"
+
+    drive(test, bt.loads(LONG))
