@@ -8,9 +8,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from backprop_tui.format import plain
 from backprop_tui.ops.op import Array
 from backprop_tui.recording import Recording
-from backprop_tui.study.compare import Comparison, apart, doubled
+from backprop_tui.study.compare import Apart, Comparison, apart, doubled
 from backprop_tui.study.differences import WORDS, by_how_much
 from backprop_tui.study.sides import Run
 
@@ -20,6 +21,12 @@ class Far(NamedTuple):
 
     value: float | None
     gradient: float | None
+
+
+def _apart(number: Apart) -> str:
+    """How far a number is from the other run's, and both of them."""
+    text = by_how_much(number, ("here", "there"))
+    return f"{text}: here {plain(float(number.a))}, there {plain(float(number.b))}" if number.entry == () else text
 
 
 class Beside:
@@ -79,7 +86,7 @@ class Beside:
             return f"= {self.name} here; {count}, {place}"
         if known.b is None:
             return f"≠ {self.name}: it has no such step; {count}, {place}"
-        numbers = [f"{WORDS.get(n.field, n.field)} {by_how_much(n, ('here', 'there'))}" for n in known.numbers[:1]]
+        numbers = [f"{WORDS.get(n.field, n.field)} {_apart(n)}" for n in known.numbers[:1]]
         return f"≠ {self.name}: {numbers[0]}; {count}, {place}" if numbers else f"≠ {self.name}; {count}, {place}"
 
     # Variables

@@ -111,6 +111,14 @@ def test_a_trace_made_elsewhere_is_stepped_in_lockstep(tmp_path: Path, forward: 
     assert beside.stands(11) == (11 if forward else 5)
 
 
+def test_of_a_scalar_both_numbers_are_said() -> None:
+    session = Session(bt.load("pairs/fan-out"))
+    execute(session, "compare pairs/fan-out.jsonl")
+    assert session.beside is not None
+    words = "≠ pairs/fan-out.jsonl: gradient apart by 6: here −3, there 3; 2 steps differ, the first is 9"
+    assert session.beside.words(9) == words
+
+
 def test_another_scenario_is_stepped_in_lockstep_and_the_same_one_is_the_same() -> None:
     session = Session(scenario_of(NAME))
     assert execute(session, f"compare {NAME}") == f"compared with {NAME}: the same, 14 pairs of steps"
