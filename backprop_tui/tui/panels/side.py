@@ -32,7 +32,8 @@ def _watched(row: WatchRow, width: int) -> Line:
     """The value in a width, after a mark that says whether the step changed it."""
     mark, room = Span("  ▸ " if row.changed else "    ", "product"), width - 4
     if row.after is None:
-        return (mark, Span(row.why, "dim"))
+        cut_short = cell_width(row.why) > room and row.why.endswith("is not there yet")
+        return (mark, Span("not there yet" if cut_short else row.why, "dim"))
     if not row.changed or row.before is None or room < 20:
         return (mark, *inline(row.after, "forward", room))
     half = (room - 3) // 2
