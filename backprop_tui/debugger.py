@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Generator
 from typing import Literal
 
-from backprop_tui.breakpoints import from_scenario
+from backprop_tui.breakpoints import Breakpoint, candidates, from_scenario
 from backprop_tui.errors import CommandError, did_you_mean
 from backprop_tui.layout import Layout
 from backprop_tui.plan import PHASES, Place
@@ -292,12 +292,19 @@ class Debugger:
 
     def run_to_line(self, line: int) -> bool:
         """Forward to the next step of a line of the program (from 1); False where none comes."""
-        leaves = self.graph.leaves
+        graph, plan = self.graph, self.plan
+        lines = {graph.statements[statement].line for statement in set(graph.statement_of)}
+        if line not in lines:  # one that only calls: to where its call is entered
+            entered = candidates(Breakpoint(0, "line", str(line)), plan)
+            turns = range(max(self._position - 1, 0) // plan.period, plan.iterations if len(entered) else 0)
+            every = (turn * plan.period + int(step) for turn in turns for step in entered)
+            found = next((step for step in every if step > self._position), None)
+            return found is not None and self._move(found)
         for position in range(self._position + 1, self.total + 1):
-            place = self.plan.place(position)
+            place = plan.place(position)
             if place.phase in ("forward", "backward"):
-                k = self.plan.node_at(place) - leaves
-                if self.graph.statements[self.graph.statement_of[k]].line == line:
+                k = plan.node_at(place) - graph.leaves
+                if graph.statements[graph.statement_of[k]].line == line:
                     return self._move(position)
         return False
 

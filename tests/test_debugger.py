@@ -568,3 +568,18 @@ def test_every_name_is_found(program: Program) -> None:
             assert found == graph.resolve(name)
         else:
             assert debugger.plan.last_write[node] < 1
+
+
+def test_run_to_a_line_that_only_calls_stops_where_its_call_is_entered() -> None:
+    program = "def f(x):\n    z = x * x\n    return sin(z)\nh = w\nfor i in range(2):\n    h = f(h)\nL = h\n"
+    debugger = Debugger(bt.loads(f'format = 1\ntitle = \'t\'\nprogram = """\n{program}"""\n[parameters]\nw = 0.5\n'))
+    line = 1 + debugger.graph.source.split("\n").index("    h = f(h)")
+    places = []
+    while debugger.run_to_line(line):
+        places.append((debugger.position, debugger.place.phase if debugger.place else ""))
+    forward = [position for position, phase in places if phase == "forward"]
+    assert len(forward) == 2
+    assert {phase for _, phase in places} == {"forward", "backward"}
+    for position, _ in places:
+        assert debugger.layout.depth(position) == 1
+        assert debugger.layout.frames(position) != debugger.layout.frames(position - 1)
