@@ -6,11 +6,14 @@ The player knows nothing of a screen: it is told how much time has gone by, and 
 from __future__ import annotations
 
 import math
+from array import array
 from bisect import bisect_right
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import replace
-from typing import NamedTuple
+from typing import NamedTuple, overload
 
 from backprop_tui.console import execute, split
+from backprop_tui.debugger import exhausted
 from backprop_tui.errors import BackpropError, CommandError
 from backprop_tui.saving import Document, as_json, log_of, scenario_of
 from backprop_tui.scenario import Limits
@@ -39,18 +42,63 @@ class Moment(NamedTuple):
     event: Event | None
 
 
-def moments(log: list[Event]) -> list[Moment]:
-    """Every single thing that was done, in its time; long pauses are shortened."""
-    found: list[Moment] = []
-    now = before = 0.0
-    for event in log:
-        for turn in range(event.count):
-            share = turn / max(event.count - 1, 1)
-            at = event.seconds + (event.until - event.seconds) * share
-            now += min(max(at - before, 0.0), LONGEST_PAUSE)
-            before = max(at, before)
-            found.append(Moment(now, event.line, event if turn == event.count - 1 else None))
-    return found
+class Moments(Sequence[Moment]):
+    """Every single thing that was done, in its time; long pauses are shortened.
+
+    A moment is made when somebody asks for one: what was done a million times is one event.
+    """
+
+    def __init__(self, log: Sequence[Event]) -> None:
+        self._log = log
+        #: For each event: when it begins, how long it is from one of its moments to the next, and how many come up to its end.
+        self._begins, self._pauses, self._ends = array("d"), array("d"), array("q")
+        now, before, count = 0.0, 0.0, 0
+        for event in log:
+            now += _pause(event.seconds - before)
+            pause = _pause((event.until - event.seconds) / (event.count - 1)) if event.count > 1 else 0.0
+            count += event.count
+            self._begins.append(now)
+            self._pauses.append(pause)
+            self._ends.append(count)
+            now, before = now + pause * (event.count - 1), max(before, event.seconds, event.until)
+
+    def __len__(self) -> int:
+        return self._ends[-1] if self._ends else 0
+
+    @overload
+    def __getitem__(self, index: int) -> Moment: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Moment]: ...
+    def __getitem__(self, index: int | slice) -> Moment | list[Moment]:
+        if isinstance(index, slice):
+            return [self[i] for i in range(*index.indices(len(self)))]
+        event, turn = self.event(range(len(self))[index])
+        return Moment(self.seconds(index), event.line, event if turn == event.count - 1 else None)
+
+    def event(self, index: int) -> tuple[Event, int]:
+        """The event that a moment belongs to, and the how manieth of it the moment is, from 0."""
+        at = bisect_right(self._ends, index)
+        return self._log[at], index - self._ends[at] + self._log[at].count
+
+    def seconds(self, index: int) -> float:
+        """When a moment is, in seconds of the playing."""
+        index = range(len(self))[index]
+        at = bisect_right(self._ends, index)
+        return self._begins[at] + self._pauses[at] * (index - self._ends[at] + self._log[at].count)
+
+    def markers(self) -> Iterator[Marker]:
+        """The moments to go to."""
+        for event, seconds in zip(self._log, self._begins, strict=True):
+            if event.line.partition(" ")[0] in MARKS:
+                yield Marker(seconds, event.line)
+
+    def up_to(self, seconds: float) -> int:
+        """How many moments are over by then."""
+        return bisect_right(range(len(self)), seconds, key=self.seconds)
+
+
+def _pause(seconds: float) -> float:
+    return min(max(seconds, 0.0), LONGEST_PAUSE)
 
 
 class Player:
@@ -60,12 +108,10 @@ class Player:
         self.name = name
         self._scenario = scenario_of(found, name, limits)
         self._log = log_of(found, name)
-        self.moments = moments(self._log)
-        self._times = [moment.seconds for moment in self.moments]
+        self.moments = Moments(self._log)
         #: How long it takes, in seconds.
-        self.duration = self._times[-1] if self._times else 0.0
-        words = [(moment, moment.line.partition(" ")[0]) for moment in self.moments]
-        self.markers = [Marker(moment.seconds, moment.line) for moment, word in words if word in MARKS]
+        self.duration = self.moments.seconds(-1) if self._log else 0.0
+        self.markers = list(self.moments.markers())
         #: What was not as it was when it was saved, in words.
         self.differences: list[str] = []
         self.seconds = 0.0
@@ -101,7 +147,7 @@ class Player:
             self.done, self.seconds = 0, 0.0
             self.differences.clear()
         self._to(wanted)
-        self.seconds = self._times[wanted - 1] if wanted else 0.0
+        self.seconds = self.moments.seconds(wanted - 1) if wanted else 0.0
         return True
 
     def let_go(self) -> Session:
@@ -125,26 +171,37 @@ class Player:
 
     def _until(self, seconds: float) -> bool:
         before = self.done
-        self._to(bisect_right(self._times, seconds))
+        self._to(self.moments.up_to(seconds))
         self.seconds = seconds
         return self.done > before
 
     def _to(self, count: int) -> None:
         while self.done < count:
-            self._do(self.moments[self.done])
-            self.done += 1
+            event, turn = self.moments.event(self.done)
+            times = min(event.count - turn, count - self.done)
+            try:
+                self._do(event, times)
+            except BackpropError as error:
+                if turn + times == event.count:  # of what cannot be done, once is enough
+                    self.differences.append(f"{self.name}: '{event.line}' cannot be done any more: {error}")
+            self.done += times
+            if turn + times == event.count:
+                self._compare(self.done, event)
 
-    def _do(self, moment: Moment) -> None:
-        session = self.session
-        try:
-            known = split(moment.line)
-            if known is None or known[0].looks:  # no log has one, and save would write to a file of a stranger's choice
-                raise CommandError("a session remembers only what changes it")
-            execute(session, moment.line)
-        except BackpropError as error:
-            self.differences.append(f"{self.name}: '{moment.line}' cannot be done any more: {error}")
-        if moment.event is not None:
-            self._compare(self.done + 1, moment.event)
+    def _do(self, event: Event, times: int) -> None:
+        known = split(event.line)
+        if known is None or known[0].looks:  # no log has one, and save would write to a file of a stranger's choice
+            raise CommandError("a session remembers only what changes it")
+        command, rest = known
+        if command.move is not None and not rest:
+            for _ in range(times):  # not through the console, which would keep a log of what is in one already
+                done = command.move(self.session.debugger)
+                if not (exhausted(done) if isinstance(done, Generator) else done):
+                    break
+        elif event.count > 1:
+            raise CommandError("only moves are done several times in a row")
+        else:
+            execute(self.session, event.line)
 
     def _compare(self, number: int, event: Event) -> None:
         session = self.session

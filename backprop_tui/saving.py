@@ -22,6 +22,7 @@ from backprop_tui import whatif
 from backprop_tui.breakpoints import read as read_breakpoint
 from backprop_tui.conditions import watched
 from backprop_tui.errors import BackpropError, CommandError, ScenarioError
+from backprop_tui.format import clean
 from backprop_tui.recording import Recording
 from backprop_tui.scenario import Limits, Scenario, loads
 from backprop_tui.session import Event, Session
@@ -31,6 +32,10 @@ FORMAT, VERSION = "backprop-tui session", 1
 MOST_BYTES = 256 * 2**20
 #: So many of each thing a session may have, and so many characters a text of it.
 MOST_THINGS, MOST_TEXT = 1_000_000, 20_000_000
+#: A scenario's name has at most so many characters: messages begin with it.
+MOST_NAME = 200
+#: A move may be done so many times in a row, and a session may go on for so many seconds.
+MOST_TIMES, MOST_SECONDS = 10**9, 1e10
 
 Document = dict[str, Any]
 
@@ -114,7 +119,7 @@ def parsed(raw: bytes, name: str) -> Document:
         raise CommandError(f"{name}: no saved session: it does not say that its format is '{FORMAT}'")
     version = found.get("version")
     if version != VERSION or isinstance(version, bool):
-        shown = str(version)[:20]
+        shown = clean(str(version)[:20])
         raise CommandError(
             f"{name}: a session of version {shown}; this program reads version {VERSION}: use the one it was made with"
         )
@@ -141,9 +146,18 @@ class _Reader:
         return value
 
     def number(self, value: object, field: str) -> float:
-        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-            raise self.wrong(field, "a number")
-        return float(value)
+        try:
+            if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
+                return float(value)
+        except OverflowError:
+            pass  # JSON's whole numbers have any length
+        raise self.wrong(field, "a number")
+
+    def seconds(self, value: object, field: str) -> float:
+        found = self.number(value, field)
+        if not 0 <= found <= MOST_SECONDS:
+            raise self.wrong(field, "a time in seconds since the session began")
+        return found
 
     def switch(self, value: object, field: str) -> bool:
         if not isinstance(value, bool):
@@ -171,7 +185,7 @@ def scenario_of(found: Document, name: str, limits: Limits | None = None) -> Sce
     if inside.get("digest") != digest(text):
         raise CommandError(f"{name}: the scenario inside does not fit its digest; the file was changed or is damaged")
     files = read.table(inside.get("files", {}), "scenario.files")
-    called = read.text(inside.get("name"), "scenario.name")
+    called = clean(read.text(inside.get("name"), "scenario.name"))[:MOST_NAME]
     if not files:
         return loads(text, name=called, limits=limits or Limits())
     with tempfile.TemporaryDirectory(prefix="backprop-tui-") as folder:
@@ -194,10 +208,8 @@ def log_of(found: Document, name: str) -> list[Event]:
     log = []
     for seconds, line, count, until, position, result in read.items(found.get("log"), "log", 6):
         number = None if result is None else float(result) if result in ("nan", "inf", "-inf") else read.number(result, "log")
-        times = read.number(seconds, "log"), read.number(until, "log")
-        log.append(
-            Event(times[0], read.text(line, "log"), read.whole(count, "log", 1), times[1], read.whole(position, "log"), number)
-        )
+        began, ended, times = read.seconds(seconds, "log"), read.seconds(until, "log"), read.whole(count, "log", 1, MOST_TIMES)
+        log.append(Event(began, read.text(line, "log"), times, ended, read.whole(position, "log"), number))
     return log
 
 
@@ -212,8 +224,12 @@ def restored(found: Document, name: str, limits: Limits | None = None, scenario:
         _recordings(session, read.items(found.get("recordings"), "recordings"), read)
         own = {stop.text: stop for stop in debugger.stops.breakpoints}  # a file may have some that nobody could write
         debugger.stops.breakpoints.clear()
+        numbers: set[int] = set()
         for number, words, on in read.items(found.get("breakpoints"), "breakpoints", 3):
             given, text = read.whole(number, "breakpoints", 1), read.text(words, "breakpoints")
+            if given in numbers:
+                raise read.wrong("breakpoints", f"a list with one breakpoint {given}")
+            numbers.add(given)
             known = replace(own[text], number=given) if text in own else None
             debugger.stops.add(known or read_breakpoint(text, debugger.graph, total, given))
             debugger.stops.change(given, enabled=read.switch(on, "breakpoints"))
@@ -231,7 +247,7 @@ def restored(found: Document, name: str, limits: Limits | None = None, scenario:
         session.notes[read.whole(position, "notes", 0, total)] = read.text(text, "notes")
     session.sought = read.text(found.get("search"), "search")
     session.log = log_of(found, name)
-    session.goes_on_from(read.number(found.get("seconds"), "seconds"))
+    session.goes_on_from(read.seconds(found.get("seconds"), "seconds"))
     runs = debugger.recordings
     run = runs[read.whole(found.get("recording"), "recording", 1, len(runs)) - 1]
     debugger.stand(run, read.whole(found.get("position"), "position", 0, total))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 import json
 import math
 from pathlib import Path
@@ -16,7 +17,7 @@ from test_panels import scenario_of
 from backprop_tui.commands import COMMANDS
 from backprop_tui.console import execute
 from backprop_tui.errors import CommandError
-from backprop_tui.replay import LONGEST_PAUSE, Player, checked, moments, same
+from backprop_tui.replay import LONGEST_PAUSE, Moments, Player, checked, same
 from backprop_tui.saving import Document, document
 from backprop_tui.session import Event, Session
 
@@ -62,10 +63,44 @@ def test_it_is_played_in_its_time() -> None:
 
 def test_a_long_pause_is_shortened_and_a_repeated_move_keeps_its_rhythm() -> None:
     log = [Event(100.0, "step", 3, 102.0, 3, 1.0), Event(500.0, "end", 1, 500.0, 14, 1.0)]
-    found = moments(log)
+    found = Moments(log)
     assert [moment.line for moment in found] == ["step", "step", "step", "end"]
     assert [moment.seconds for moment in found] == [LONGEST_PAUSE, LONGEST_PAUSE + 1, LONGEST_PAUSE + 2, 2 * LONGEST_PAUSE + 2]
     assert [moment.event is not None for moment in found] == [False, False, True, True]
+
+
+def test_what_was_done_a_billion_times_takes_no_room_and_ends_with_the_run() -> None:
+    found = saved(("step 3", "step_back", "end"))
+    found["log"][0][2] = found["log"][1][2] = 10**9
+    player = Player(found, "it.json")
+    assert len(player.moments) == 2 * 10**9 + 1
+    player.one(1)
+    assert player.session.debugger.position == 1
+    player.seek(player.duration)
+    assert player.done == len(player.moments)
+    assert player.session.debugger.position == 14
+    assert [text.partition(":")[0] for text in player.differences] == [
+        "after 1000000000, 'step'",
+        "after 2000000000, 'step_back'",
+    ]
+
+
+@given(
+    st.lists(st.tuples(st.floats(0, 20), st.integers(1, 4), st.floats(0, 20)), max_size=5),
+    st.floats(0, 100),
+)
+def test_moments_come_in_the_order_of_their_time_and_no_pause_is_too_long(given: list[tuple[float, int, float]], at: float) -> None:
+    now, log = 0.0, []
+    for pause, count, span in given:
+        log.append(Event(now + pause, "step", count, now + pause + span * (count > 1), 1, None))
+        now = log[-1].until
+    found = Moments(log)
+    times = [0.0, *(moment.seconds for moment in found)]
+    assert len(times) == 1 + sum(event.count for event in log)
+    assert [moment.event for moment in found if moment.event] == log
+    assert all(-1e-9 <= b - a <= LONGEST_PAUSE + 1e-9 for a, b in itertools.pairwise(times))
+    assert found.up_to(at) == sum(time <= at for time in times[1:])
+    assert found[-1:] == ([found[len(found) - 1]] if log else [])
 
 
 def test_any_moment_is_reached_from_any_other() -> None:
@@ -149,6 +184,26 @@ def test_what_cannot_be_done_any_more_is_a_difference_and_the_rest_is_played() -
     player = checked(found, "it.json")
     assert player.ended
     assert "'edit W9[0, 0] = 7' cannot be done any more: unknown name 'W9'" in player.differences[0]
+
+
+@pytest.mark.parametrize("line", ["save {}", "print W1", "# nothing", "", "compare {}", "quit", "save-all {}"])
+def test_a_line_that_no_log_has_is_not_carried_out(tmp_path: Path, line: str) -> None:
+    victim = tmp_path / "mine.txt"
+    victim.write_text("mine", encoding="utf-8")
+    found = saved()
+    found["log"][3][1] = line.format(victim)
+    player = checked(found, "it.json")
+    assert victim.read_text(encoding="utf-8") == "mine"
+    assert "cannot be done any more" in player.differences[0]
+    assert player.ended
+
+
+def test_only_a_move_is_done_several_times_in_a_row() -> None:
+    found = saved()
+    found["log"][3][2] = 10**9
+    player = checked(found, "it.json")
+    assert len(player.session.debugger.recordings) == 1
+    assert "only moves are done several times in a row" in player.differences[0]
 
 
 def test_a_log_that_is_no_log_is_refused() -> None:

@@ -192,7 +192,14 @@ FOUND = document(made(*DID))
         (("watches",), 3, "'watches' is not a list"),
         (("bookmarks",), {"x": -1}, "'bookmarks' is not a whole number"),
         (("notes",), {"x": "y"}, "'notes' is not a whole number"),
+        (("breakpoints",), [[1, "line 3", True], [1, "line 4", True]], "'breakpoints' is not a list with one breakpoint 1"),
         (("search",), 3, "'search' is not a text"),
+        (("seconds",), 10**400, "'seconds' is not a number"),
+        (("seconds",), -1, "'seconds' is not a time in seconds since the session began"),
+        (("log",), [[10**400, "step", 1, 0, 1, None]], "'log' is not a number"),
+        (("log",), [[0, "step", 1, 1e308, 1, None]], "'log' is not a time in seconds since the session began"),
+        (("log",), [[0, "step", 1, 0, 1, 10**400]], "'log' is not a number"),
+        (("log",), [[0, "step", 10**12, 0, 1, None]], "'log' is not a whole number from 1 to 1000000000"),
         (("seconds",), "nan", "'seconds' is not a number"),
         (("log",), [[0, "step", 0, 0, 1, None]], "'log' is not a whole number"),
         (("log",), [[0, "step"]], "'log' is not a list of lists of 6"),
@@ -213,6 +220,17 @@ def test_a_field_that_is_wrong_is_named(path: tuple[str, ...], value: Any, why: 
     assert "\n" not in str(caught.value)
 
 
+def test_what_messages_show_of_a_strangers_file_cannot_command_a_terminal() -> None:
+    found = copy.deepcopy(FOUND)
+    found["scenario"]["name"] = "a\x1b[31m\nb" + "c" * 1000
+    name = restored(found, "it.json").scenario.name
+    assert name.isprintable()
+    assert len(name) <= 200
+    with pytest.raises(CommandError) as caught:
+        parsed(json.dumps(found | {"version": "\x1b[2J\n"}).encode(), "it.json")
+    assert str(caught.value).isprintable()
+
+
 @pytest.mark.parametrize("field", [key for key in FOUND if key not in ("format", "version", "stage")])
 def test_a_field_that_is_missing_is_named(field: str) -> None:
     found = {key: value for key, value in FOUND.items() if key != field}
@@ -221,7 +239,7 @@ def test_a_field_that_is_missing_is_named(field: str) -> None:
 
 
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=8),
+    st.none() | st.booleans() | st.integers() | st.just(10**400) | st.floats(allow_nan=False) | st.text(max_size=8),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
     max_leaves=6,
 )
