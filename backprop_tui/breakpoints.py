@@ -12,7 +12,7 @@ from typing import Literal
 
 import numpy as np
 
-from backprop_tui.conditions import condition, names_of, nodes_of
+from backprop_tui.conditions import LONGEST, condition, names_of, nodes_of
 from backprop_tui.errors import CommandError, did_you_mean
 from backprop_tui.facts import FACTS
 from backprop_tui.formula import Formula
@@ -98,6 +98,8 @@ def read(text: str, graph: Graph, total: int, number: int) -> Breakpoint:
     """A breakpoint from its text: ``3``, ``line 3``, ``step 12``, ``op relu``, ``backward``, ``W1 if norm(grad) > 1``,
     ``change grad(W1)``, or a fact, ``small-gradient 1e-9``; ``name update`` where a name is also a phase. Raises CommandError.
     """
+    if len(text) > LONGEST:
+        raise CommandError(f"the breakpoint has {len(text):,} characters; at most {LONGEST:,} are read")
     place, when, phase = text.strip(), None, None
     if match := _CONDITION.search(place):
         if match["when"] is None:

@@ -20,6 +20,10 @@ from backprop_tui.recording import Recording
 from backprop_tui.scenario.checks import OF_A_STEP
 from backprop_tui.steps import BackwardStep, SeedStep, Step, UpdateStep
 
+#: The most characters an expression of a person's may have; Python reads no longer whole number either.
+LONGEST = 4000
+_NUMBERED = re.compile(r"[\w.]*\w#\d[\w.#]*")
+
 
 def condition(text: str, graph: Graph) -> Formula:
     """A condition or a watch over the program's names and what a step has. Raises CommandError."""
@@ -32,8 +36,15 @@ def watched(text: str, graph: Graph) -> Formula:
 
 
 def _parsed(text: str, graph: Graph, known: set[str]) -> Formula:
-    if "#" in text:  # the parser would pass over what follows as over a comment, and h#1 mean h
-        raise CommandError("a name with # cannot stand in an expression; go_to, break and edit take it")
+    known |= {name.removesuffix("2") + "1" for name in graph.by_name if name.endswith("#2")}  # h#1 is the first h
+    if len(text) > LONGEST:
+        raise CommandError(f"the expression has {len(text):,} characters; at most {LONGEST:,} are read")
+    for name in _NUMBERED.findall(text):  # what is no name after it would be passed over as a comment is, and h#9 mean h
+        if not {name, re.sub(r"(\.T)+$", "", name)} & known:
+            hint = did_you_mean(name, known)
+            raise CommandError(f"unknown name '{name}'" + (f"; {hint}" if hint else ""))
+    if "#" in _NUMBERED.sub("", text):
+        raise CommandError("'#' belongs to a name that is assigned again, as in h#2")
     try:
         formula = parse(text, known)
     except ProgramError as error:
@@ -147,7 +158,7 @@ def holding_at(when: Formula, recording: Recording, steps: Sequence[int]) -> lis
     held to columns of them.
     """
     plan = recording.plan
-    single = _of_numbers(when.text, when.names, when.gradients)
+    single = _of_numbers(when.spelled, when.names, when.gradients)
     found: list[int] = []
     begin = 0
     while begin < len(steps):

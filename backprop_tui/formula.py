@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import math
+import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 
@@ -19,6 +20,13 @@ from backprop_tui.ops.op import Array, Call, Shape
 
 #: What an array of a formula may have at most; a program's are held to the limits of its run.
 MOST_AXES, MOST_ENTRIES = 64, 2**27
+
+#: A node's own name is one to a person, ``layer#2.z`` or ``h#2``, and to Python's grammar an attribute and a comment: letters
+#: stand in for its signs while it is parsed, one for one, so that places in the text stay where they are.
+_SIGNS = str.maketrans("#.", "\u2d4c\u2d48")
+_LETTERS = str.maketrans("\u2d4c\u2d48", "#.")
+_TRANSPOSED = re.compile(r"(\.T)+$")
+_OWN_NAME = re.compile(r"[^\W\d]\w*(?:#\d+)?(?:\.[^\W\d]\w*(?:#\d+)?)*")
 
 #: Functions that formulas have besides the ops: the Euclidean norm, whether any or all entries hold, the entry count.
 EXTRA: dict[str, Callable[..., Array]] = {
@@ -37,10 +45,15 @@ class Formula:
     text: str
     names: tuple[str, ...]
     gradients: tuple[str, ...]
-    _text: Text
+    _text: Text  # with the letters that stand in for the signs of names
     _code: tuple[Instruction, ...]
     #: What each instruction comes to for operands of certain shapes: made once, for conditions that are held to many steps.
     _kernels: dict[tuple[object, ...], Callable[..., Array]] = field(default_factory=dict, compare=False, repr=False)
+
+    @property
+    def spelled(self) -> str:
+        """The text as Python's grammar takes it; `parse` reads it to the same formula."""
+        return self._text.text
 
     def evaluate(
         self,
@@ -79,7 +92,7 @@ class Formula:
             if len(call.out) > MOST_AXES or math.prod(call.out) > MOST_ENTRIES:
                 raise ShapeError("an array too large for a formula", op=step.op.name, shapes=shapes)
         except ShapeError as error:
-            error.source = self._text.text[step.span[0] : step.span[1]]
+            error.source = self.text[step.span[0] : step.span[1]]
             error.line, error.column = 1, step.span[0] + 1
             raise
         return step.op.bind(call)
@@ -93,7 +106,27 @@ def parse(
     functions: Collection[str] = tuple(EXTRA),
 ) -> Formula:
     """Parses a formula; with ``known``, names outside it are an error that gives the nearest. Raises ProgramError."""
-    source = Text(text.strip())
+    source = Text(_spelled(text.strip(), known or ()))
+    try:
+        return _read(source, known, allow_grad, functions)
+    except ProgramError as error:
+        hint = error.hint and error.hint.translate(_LETTERS)
+        raise ProgramError(error.message.translate(_LETTERS), line=error.line, column=error.column, hint=hint) from None
+
+
+def _spelled(text: str, known: Collection[str]) -> str:
+    """The text with the signs of the known names in it as letters."""
+
+    def letters(match: re.Match[str]) -> str:
+        name, stem = match[0], _TRANSPOSED.sub("", match[0])
+        if name in known:
+            return name.translate(_SIGNS)
+        return stem.translate(_SIGNS) + name[len(stem) :] if stem in known else name
+
+    return _OWN_NAME.sub(letters, text) if "#" in text or "." in text else text
+
+
+def _read(source: Text, known: Collection[str] | None, allow_grad: bool, functions: Collection[str]) -> Formula:
     tree = source.parse("eval")
     assert isinstance(tree, ast.Expression)
     code = lower(source, tree.body, allow_grad=allow_grad, extra=functions)
@@ -102,6 +135,8 @@ def parse(
     gradients: list[str] = []
     out: list[Instruction] = []
     for step in code:
+        if step.kind in ("name", "grad"):
+            step = step._replace(name=step.name.translate(_LETTERS))
         is_known = known is not None and step.name in known
         if step.kind in ("name", "grad"):
             if step.kind == "name" and step.name in named and not is_known:
@@ -122,7 +157,8 @@ def parse(
         elif step.kind == "index" or (step.op is not None and step.op.options):
             options_of(source, step, {})  # what is wrong with an option is said now, not when it is computed
         out.append(step)
-    return Formula(source.text, tuple(dict.fromkeys(names)), tuple(dict.fromkeys(gradients)), source, tuple(out))
+    text = source.text.translate(_LETTERS)
+    return Formula(text, tuple(dict.fromkeys(names)), tuple(dict.fromkeys(gradients)), source, tuple(out))
 
 
 def evaluate(text: str, values: Mapping[str, Array], functions: Mapping[str, Callable[..., Array]] | None = None) -> Array:
